@@ -1,0 +1,3 @@
+//! The binary `lockstep`: composition root.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Project tasks: `cargo x`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! A strict FHIR server, a legacy clinic and a writer.
