@@ -1,3 +1,53 @@
-//! Project tasks: `cargo x`.
+//! Project tasks: `cargo x check | test | bench | gen | pg`.
+//!
+//! Runs other programs and says how long they took; holds no logic of the engine, and nothing depends on it.
+//! Every command works from any folder of the checkout and ends with 0 only when each of its steps did.
 
-fn main() {}
+mod bench;
+mod check;
+mod peers;
+mod steps;
+mod test;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Tasks of this project: check, test, measure, generate.
+#[derive(Parser)]
+#[command(
+    name = "cargo x",
+    bin_name = "cargo x",
+    after_help = "Examples:\n  cargo x check             formatting, lints, the rules of the house\n  cargo x test              everything, from a fresh clone\n  cargo x test flow         the tests of one crate\n  cargo x bench capture     one bench\n  cargo x pg --install      make sure there is a PostgreSQL to test with"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Formatting, clippy without warnings, and the rules of the house (tests/tidy).
+    Check(check::Check),
+    /// Formatting and tidy, then every test; finds or installs PostgreSQL first.
+    Test(test::Test),
+    /// The benches, in release mode: ours beside a reference, alternating on the same data.
+    Bench(bench::Bench),
+    /// Prints the folder of PostgreSQL's programs that the tests will use.
+    Pg(peers::Pg),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Check(check) => check.run(),
+        Command::Test(test) => test.run(),
+        Command::Bench(bench) => bench.run(),
+        Command::Pg(pg) => pg.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("cargo x: {fault}");
+            ExitCode::FAILURE
+        }
+    }
+}

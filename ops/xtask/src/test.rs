@@ -1,0 +1,100 @@
+//! `cargo x test`: quick checks, a PostgreSQL, then every test of the workspace.
+
+use crate::check;
+use crate::peers;
+use crate::steps::{Fault, Steps, cargo, root};
+use std::path::Path;
+
+/// Options of `cargo x test`.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  cargo x test                          everything\n  cargo x test flow                     the tests of engine/flow\n  cargo x test e2e kill                 the tests of tests/e2e with `kill` in their name\n  UPDATE_SCRIPTS=1 cargo x test flow    write golden scripts anew: read the difference like code"
+)]
+pub struct Test {
+    /// Crates by the name of their folder (flow, postgres, e2e), and words that the names of tests contain.
+    filters: Vec<String>,
+}
+
+impl Test {
+    /// Runs the tests; a filter leaves out the checks before them.
+    pub fn run(&self) -> Result<(), Fault> {
+        let mut steps = Steps::default();
+        if self.filters.is_empty() {
+            check::quick(&mut steps)?;
+        }
+        let postgres = steps.time("postgresql", peers::ensure)?;
+        let mut tests = cargo(&["test"]);
+        tests.args(selection(&self.filters, &folder_of));
+        postgres.tell(&mut tests);
+        steps.run("tests", &mut tests)?;
+        steps.report();
+        Ok(())
+    }
+}
+
+/// The arguments for `cargo test`: crates become packages, other words filter names.
+fn selection(filters: &[String], folder_of: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+    let mut packages = Vec::new();
+    let mut words = Vec::new();
+    for filter in filters {
+        match folder_of(filter) {
+            Some(package) => packages.extend(["--package".to_owned(), package]),
+            None => words.push(filter.clone()),
+        }
+    }
+    if packages.is_empty() {
+        packages.push("--workspace".to_owned());
+    }
+    if !words.is_empty() {
+        packages.push("--".to_owned());
+        packages.append(&mut words);
+    }
+    packages
+}
+
+/// The package in the folder of that name, where our crates lie.
+fn folder_of(name: &str) -> Option<String> {
+    let named = |folder: &Path| {
+        let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).ok()?;
+        let line = manifest.lines().find(|line| line.starts_with("name = "))?;
+        Some(
+            line.trim_start_matches("name = ")
+                .trim_matches('"')
+                .to_owned(),
+        )
+    };
+    if name.contains(['/', '.']) {
+        return None;
+    }
+    ["engine", "connectors", "tests", "ops", ""]
+        .iter()
+        .find_map(|parent| named(&root().join(parent).join(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(filters: &[&str]) -> String {
+        let filters: Vec<String> = filters.iter().map(|&filter| filter.to_owned()).collect();
+        selection(&filters, &folder_of).join(" ")
+    }
+
+    #[test]
+    fn no_filter_is_the_whole_workspace() {
+        assert_eq!(chosen(&[]), "--workspace");
+    }
+
+    #[test]
+    fn a_crate_is_named_by_its_folder() {
+        assert_eq!(chosen(&["flow"]), "--package lockstep-flow");
+        assert_eq!(chosen(&["cli"]), "--package lockstep");
+        assert_eq!(chosen(&["schemas"]), "--package lockstep-schemas");
+    }
+
+    #[test]
+    fn other_words_filter_the_names_of_tests() {
+        assert_eq!(chosen(&["kill"]), "--workspace -- kill");
+        assert_eq!(chosen(&["e2e", "kill"]), "--package lockstep-e2e -- kill");
+    }
+}
