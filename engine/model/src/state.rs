@@ -1,0 +1,62 @@
+//! What the fold knows of one aggregate. In v0 an aggregate is one unit.
+
+use crate::{
+    decision::{Base, Means, Verdict},
+    field::Fields,
+    id::{EffectId, EntityName, Unit},
+};
+
+/// Whether the legacy side still has the unit.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Presence {
+    /// Never decided.
+    #[default]
+    Unknown,
+    /// Its row is there.
+    Present,
+    /// Its row or a flag says it is not, with the declared meaning.
+    Deleted(Means),
+}
+
+/// The state of one aggregate: a function of the decisions folded so far, nothing else.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AggregateState {
+    /// Which unit.
+    pub unit: Unit,
+    /// Which entity of the map.
+    pub entity: EntityName,
+    /// Decisions so far.
+    pub n: u64,
+    /// The mapped fields as last decided: the content the cloud shall show.
+    pub fields: Fields,
+    /// Elements at the target that are not ours and stay (J25).
+    pub foreign: Fields,
+    /// Whether the legacy side has it.
+    pub presence: Presence,
+    /// The verdict of the last decision; none before the first.
+    pub verdict: Option<Verdict>,
+    /// The last effect that was issued, whatever became of it.
+    pub last_effect: Option<EffectId>,
+    /// What the next effect stands on: `Create` until one was issued, then `After` it, or a `Version` an outcome named.
+    pub base: Base,
+    /// Whether the effect in `last_effect` already was the one retry that J23 allows after a refusal.
+    pub retried: bool,
+}
+
+impl AggregateState {
+    /// The state before the first decision.
+    pub fn new(unit: Unit, entity: EntityName) -> AggregateState {
+        AggregateState {
+            unit,
+            entity,
+            n: 0,
+            fields: Fields::default(),
+            foreign: Fields::default(),
+            presence: Presence::Unknown,
+            verdict: None,
+            last_effect: None,
+            base: Base::Create,
+            retried: false,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The contract of a sink.
+
+use crate::{Boxed, Fault};
+use model::{EffectId, Hash, Json, Outcome, RequestId, Unit, Write};
+use std::sync::Arc;
+
+/// Writes effects to a system.
+///
+/// * Never merges and never reads in order to decide (J25). Never two requests of one unit at a time: the caller sees to it.
+/// * `send` makes one attempt. `settle` finds out what became of an earlier attempt and writes nothing (J27).
+/// * A reply is final, or unknown and must be settled, or certainly without effect and may be sent again.
+pub trait Sink: Send + Sync {
+    /// One guarded attempt.
+    fn send(&self, request: SendRequest) -> Boxed<'_, SinkReply>;
+
+    /// What became of it: the versions since the base, ours by stamp or hash (J27).
+    fn settle(&self, request: SendRequest) -> Boxed<'_, SinkReply>;
+
+    /// Requests in flight at most.
+    fn concurrency(&self) -> usize;
+
+    /// How long a request of ours may still arrive after we gave it up (J27); resends of an unguarded create wait this long.
+    fn request_lifetime_max_seconds(&self) -> u32;
+
+    /// Every unmet prerequisite at once, each with its cure. Writes nothing unless `probe`, and then only at the place that
+    /// the target's owner named (clinical S14).
+    fn prerequisites(&self, probe: bool) -> Boxed<'_, Result<Vec<Fault>, Fault>>;
+}
+
+/// One write, as it leaves.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SendRequest {
+    /// The effect.
+    pub effect: EffectId,
+    /// Its stamp, the same at every attempt (J28).
+    pub request: RequestId,
+    /// The resource.
+    pub unit: Unit,
+    /// PUT or DELETE.
+    pub write: Write,
+    /// The guard.
+    pub base: SendBase,
+    /// The bytes to send, made once (J18), with stamp and tag; empty for a delete.
+    pub body: Arc<[u8]>,
+    /// Canonical hash of the body.
+    pub body_hash: Hash,
+    /// From 1.
+    pub attempt: u32,
+}
+
+/// The base, resolved in the ledger.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SendBase {
+    /// Nothing may be there.
+    Create,
+    /// This version must be the current one.
+    Version(Box<str>),
+}
+
+/// What a sink says of a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SinkReply {
+    /// For good; versions of others that lie above ours follow the outcome, oldest first.
+    Final {
+        /// The outcome.
+        outcome: Outcome,
+        /// What stands above our version.
+        foreign: Vec<ForeignVersion>,
+    },
+    /// It may or may not have been applied, or may yet be: settle it.
+    Unknown {
+        /// Why, without values.
+        what: String,
+    },
+    /// It was certainly not applied: send it again, not before `retry_after_ms`.
+    NotApplied {
+        /// Why, without values.
+        what: String,
+        /// What the target asked for.
+        retry_after_ms: Option<u64>,
+        /// Whether the target itself refused (409, 412 and the base stands): at most three times, then `Rejected` (J27).
+        refused: bool,
+    },
+    /// Nothing can be sent until a person changes something.
+    Failed(Fault),
+}
+
+/// A version at the target that is not ours.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ForeignVersion {
+    /// Its version id.
+    pub version: Box<str>,
+    /// Whether it is a deletion.
+    pub deleted: bool,
+    /// Its content (`null` for a deletion).
+    pub body: Json,
+}
