@@ -24,18 +24,8 @@ impl Bench {
     pub fn run(&self) -> Result<(), Fault> {
         let mut steps = Steps::default();
         let postgres = steps.time("postgresql", peers::ensure)?;
-        steps.run(
-            "build",
-            &mut cargo(&["build", "--release", "--package", "lockstep-bench"]),
-        )?;
-        let mut bench = cargo(&[
-            "run",
-            "--quiet",
-            "--release",
-            "--package",
-            "lockstep-bench",
-            "--",
-        ]);
+        steps.run("build", &mut cargo(&["build", "--release", "--package", "lockstep-bench"]))?;
+        let mut bench = cargo(&["run", "--quiet", "--release", "--package", "lockstep-bench", "--"]);
         bench.args(&self.name);
         if self.json {
             bench.arg("--json");

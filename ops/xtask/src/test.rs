@@ -57,18 +57,12 @@ fn folder_of(name: &str) -> Option<String> {
     let named = |folder: &Path| {
         let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).ok()?;
         let line = manifest.lines().find(|line| line.starts_with("name = "))?;
-        Some(
-            line.trim_start_matches("name = ")
-                .trim_matches('"')
-                .to_owned(),
-        )
+        Some(line.trim_start_matches("name = ").trim_matches('"').to_owned())
     };
     if name.contains(['/', '.']) {
         return None;
     }
-    ["engine", "connectors", "tests", "ops", ""]
-        .iter()
-        .find_map(|parent| named(&root().join(parent).join(name)))
+    ["engine", "connectors", "tests", "ops", ""].iter().find_map(|parent| named(&root().join(parent).join(name)))
 }
 
 #[cfg(test)]
