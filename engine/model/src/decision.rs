@@ -9,6 +9,7 @@ use crate::{
     id::{EffectId, EntityName, EntryId, Hash, SystemId, Unit},
     json::Json,
     key::RowKey,
+    state::Presence,
 };
 use alloc::{boxed::Box, vec::Vec};
 
@@ -221,12 +222,16 @@ pub struct Decision {
     pub entity: EntityName,
     /// The unit's decision number, dense from 1.
     pub n: u64,
-    /// Changed fields with their values.
+    /// Changed mapped fields with their values.
     pub fields: Vec<FieldChange>,
+    /// Changed elements of the target that are not ours and stay (J25, J48).
+    pub foreign: Vec<FieldChange>,
     /// What follows.
     pub verdict: Verdict,
-    /// The base of the effect, where there is one.
+    /// With an effect: what it stands on. Without one: what the next effect stands on from here; none = as before.
     pub base: Option<Base>,
+    /// The effect that this decision issues, where it issues one (J22).
+    pub effect: Option<EffectId>,
     /// What it rests on.
     pub cites: Vec<Cite>,
     /// Which rule decided.
@@ -235,8 +240,8 @@ pub struct Decision {
     pub trace: Vec<Box<str>>,
     /// Values that lost.
     pub losers: Vec<Loser>,
-    /// How the unit's presence changes; none = as before.
-    pub deleted: Option<Means>,
+    /// The unit's presence behind this decision.
+    pub presence: Presence,
     /// Hash of the aggregate's state behind this decision (J21).
     pub post: Hash,
     /// Hash of the map and rules in force.
@@ -297,7 +302,7 @@ pub enum Write {
 pub enum Base {
     /// Nothing is there yet.
     Create,
-    /// The version which that effect made.
+    /// The version which that effect made. If that effect is void or was refused, what was last acknowledged beneath it.
     After(EffectId),
     /// This version, named by an outcome.
     Version(Box<str>),

@@ -192,7 +192,8 @@ pub enum Outcome {
     Accepted { version: Box<str>, by: Box<str> },
     /// Nothing was sent, on purpose (J46; no code in v0).
     Observed,
-    /// Another version stands there: `current` (none: nothing to show), `over` what lay beneath an unguarded write (J26).
+    /// Another version stands there: `current` (none: nothing to show), `over` what lay beneath a write that stands
+    /// all the same (J26): a version's body, or `Json::Null` for an absence or a deletion.
     Stale { version: Box<str>, current: Option<Json>, over: Option<Json> },
     /// The target refused the content; `code` and `detail` hold no patient value.
     Rejected { code: Box<str>, detail: Box<str> },

@@ -1,7 +1,7 @@
 //! What the fold knows of one aggregate. In v0 an aggregate is one unit.
 
 use crate::{
-    decision::{Base, Means, Verdict},
+    decision::{Base, Means, Rule, Verdict},
     field::Fields,
     id::{EffectId, EntityName, Unit},
 };
@@ -35,10 +35,16 @@ pub struct AggregateState {
     pub presence: Presence,
     /// The verdict of the last decision; none before the first.
     pub verdict: Option<Verdict>,
+    /// The rule of the last decision: says which hold or parking a `Held` or `Parked` is.
+    pub rule: Option<Rule>,
     /// The last effect that was issued, whatever became of it.
     pub last_effect: Option<EffectId>,
     /// What the next effect stands on: `Create` until one was issued, then `After` it, or a `Version` an outcome named.
     pub base: Base,
+    /// The last effect that stood on `Create`: only its `Stale` is an unexpected existing resource (J48).
+    pub create: Option<EffectId>,
+    /// Whether no effect asks the target for the present content: it changed while nothing could be written, or was refused.
+    pub owed: bool,
     /// Whether the effect in `last_effect` already was the one retry that J23 allows after a refusal.
     pub retried: bool,
 }
@@ -54,8 +60,11 @@ impl AggregateState {
             foreign: Fields::default(),
             presence: Presence::Unknown,
             verdict: None,
+            rule: None,
             last_effect: None,
             base: Base::Create,
+            create: None,
+            owed: false,
             retried: false,
         }
     }
