@@ -143,8 +143,11 @@ fn install() -> Result<(), Fault> {
 fn apt(arguments: &[&str]) -> Command {
     let mut command = Command::new("apt-get");
     // Standard output is for `cargo x pg`'s one line.
-    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive")
-        .env("UCF_FORCE_CONFFOLD", "1").stdout(std::io::stderr());
+    command
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .env("UCF_FORCE_CONFFOLD", "1")
+        .stdout(std::io::stderr());
     command
 }
 

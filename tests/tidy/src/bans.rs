@@ -4,12 +4,7 @@ use crate::mask::{Source, find_words};
 use crate::{Violation, line_of};
 
 /// Crates whose output must be a function of their input, and whose folder says so.
-const PURE: [&str; 4] = [
-    "engine/model",
-    "engine/reconcile",
-    "engine/flow",
-    "engine/mapping",
-];
+const PURE: [&str; 4] = ["engine/model", "engine/reconcile", "engine/flow", "engine/mapping"];
 /// Crates that compile without the standard library.
 const NO_STD: [&str; 2] = ["engine/model", "engine/reconcile"];
 
@@ -53,46 +48,27 @@ pub fn check(path: &str, text: &str) -> Vec<Violation> {
     let mut ban = |text: &str, words: &[&str], why: &str| {
         for word in words {
             let places = find_words(text, word);
-            found.extend(
-                places.map(|at| Violation::at(path, line_of(text, at), format!("`{word}`: {why}"))),
-            );
+            found.extend(places.map(|at| Violation::at(path, line_of(text, at), format!("`{word}`: {why}"))));
         }
     };
     if is_test(path) {
         ban(&source.code, &STUBS, "finish it, or leave it out");
     } else {
         if within(path, &PURE) {
-            let why =
-                "time, chance and I/O come in as arguments; maps are ordered (core::time is fine)";
+            let why = "time, chance and I/O come in as arguments; maps are ordered (core::time is fine)";
             ban(&source.product, &IMPURE, why);
             ban(&expanded(&source.product), &IMPURE, why);
         }
         if within(path, &NO_STD) {
-            ban(
-                &source.product,
-                &["std::", "extern crate std"],
-                "this crate has core and alloc",
-            );
+            ban(&source.product, &["std::", "extern crate std"], "this crate has core and alloc");
         }
         if !may_print(path) {
-            ban(
-                &source.product,
-                &PRINTS,
-                "return it, or use tracing; a value must not leak to a terminal",
-            );
+            ban(&source.product, &PRINTS, "return it, or use tracing; a value must not leak to a terminal");
         }
-        ban(
-            &source.product,
-            &PANICS,
-            "handle it, or `expect` with the reason why it holds",
-        );
+        ban(&source.product, &PANICS, "handle it, or `expect` with the reason why it holds");
         ban(&source.code, &STUBS, "finish it, or leave it out");
     }
-    ban(
-        &source.code,
-        &WAIVERS,
-        "say `#[expect(lint, reason = \"…\")]`",
-    );
+    ban(&source.code, &WAIVERS, "say `#[expect(lint, reason = \"…\")]`");
     ban(text, &REMINDERS, "do it, or write an issue");
     ban(text, &MACHINE, "no path of one machine");
     found.sort();
@@ -108,10 +84,7 @@ pub fn check_no_std(path: &str, text: &str) -> Vec<Violation> {
     if !root || says || code.trim().is_empty() {
         return Vec::new();
     }
-    vec![Violation::of(
-        path,
-        "add `#![no_std]` and `extern crate alloc;`: clocks and I/O must not compile here",
-    )]
+    vec![Violation::of(path, "add `#![no_std]` and `extern crate alloc;`: clocks and I/O must not compile here")]
 }
 
 /// Whether a whole file is test code: by its folder, or by the name that `mod tests;` gives it.
@@ -122,10 +95,7 @@ pub fn is_test(path: &str) -> bool {
 }
 
 fn within(path: &str, crates: &[&str]) -> bool {
-    crates.iter().any(|own| {
-        path.strip_prefix(own)
-            .is_some_and(|rest| rest.starts_with('/'))
-    })
+    crates.iter().any(|own| path.strip_prefix(own).is_some_and(|rest| rest.starts_with('/')))
 }
 
 fn may_print(path: &str) -> bool {
@@ -178,20 +148,14 @@ mod tests {
 
     fn refused(path: &str, text: &str, word: &str) {
         let found = check(path, text);
-        assert!(
-            found.iter().any(|violation| violation.what.contains(word)),
-            "{path}: {text}: {found:?}"
-        );
+        assert!(found.iter().any(|violation| violation.what.contains(word)), "{path}: {text}: {found:?}");
     }
 
     #[test]
     fn a_clock_in_the_flow_fails_and_names_its_line() {
         let text = "fn f() {\n    let now = std::time::Instant::now();\n}\n";
         let found = check("engine/flow/src/decide.rs", text);
-        assert!(
-            found.iter().all(|violation| violation.line == 2),
-            "{found:?}"
-        );
+        assert!(found.iter().all(|violation| violation.line == 2), "{found:?}");
         refused("engine/flow/src/decide.rs", text, "`Instant::now`");
         refused("engine/flow/src/decide.rs", text, "`std::time`");
     }
@@ -211,23 +175,13 @@ mod tests {
                 refused(&format!("{own}/src/a.rs"), text, word);
             }
         }
-        assert_eq!(
-            check("engine/runtime/src/a.rs", "use std::time::SystemTime;"),
-            []
-        );
+        assert_eq!(check("engine/runtime/src/a.rs", "use std::time::SystemTime;"), []);
     }
 
     #[test]
     fn a_group_hides_nothing() {
-        refused(
-            "engine/mapping/src/a.rs",
-            "use std::{fmt, time::Instant};",
-            "std::time",
-        );
-        let found = check(
-            "engine/mapping/src/a.rs",
-            "\nuse std::{\n    fmt::{self, Debug},\n    fs,\n};",
-        );
+        refused("engine/mapping/src/a.rs", "use std::{fmt, time::Instant};", "std::time");
+        let found = check("engine/mapping/src/a.rs", "\nuse std::{\n    fmt::{self, Debug},\n    fs,\n};");
         assert_eq!((found.len(), found[0].line), (1, 4), "{found:?}");
         assert_eq!(check("engine/mapping/src/a.rs", "use std::{fmt, mem};"), []);
     }
@@ -236,53 +190,27 @@ mod tests {
     fn the_standard_library_in_a_no_std_crate_fails() {
         refused("engine/reconcile/src/a.rs", "use std::fmt;", "std::");
         assert_eq!(check("engine/reconcile/src/a.rs", "use core::fmt;"), []);
-        assert_eq!(
-            check_no_std("engine/model/src/lib.rs", "pub mod a;").len(),
-            1
-        );
-        assert_eq!(
-            check_no_std(
-                "engine/model/src/lib.rs",
-                "//! Nouns.\n#![no_std]\npub mod a;"
-            ),
-            []
-        );
+        assert_eq!(check_no_std("engine/model/src/lib.rs", "pub mod a;").len(), 1);
+        assert_eq!(check_no_std("engine/model/src/lib.rs", "//! Nouns.\n#![no_std]\npub mod a;"), []);
         assert_eq!(check_no_std("engine/flow/src/lib.rs", "pub mod a;"), []);
     }
 
     #[test]
     fn a_panic_outside_tests_fails() {
-        refused(
-            "engine/journal/src/a.rs",
-            "fn f() { g().unwrap(); }",
-            ".unwrap()",
-        );
+        refused("engine/journal/src/a.rs", "fn f() { g().unwrap(); }", ".unwrap()");
         let in_tests = "fn f() {}\n#[cfg(test)]\nmod tests { fn g() { h().unwrap(); } }";
         assert_eq!(check("engine/journal/src/a.rs", in_tests), []);
-        assert_eq!(
-            check("engine/journal/tests/a.rs", "fn f() { g().unwrap(); }"),
-            []
-        );
-        assert_eq!(
-            check("engine/journal/src/a.rs", "fn f() { g().unwrap_or(1); }"),
-            []
-        );
+        assert_eq!(check("engine/journal/tests/a.rs", "fn f() { g().unwrap(); }"), []);
+        assert_eq!(check("engine/journal/src/a.rs", "fn f() { g().unwrap_or(1); }"), []);
     }
 
     #[test]
     fn a_print_outside_the_command_line_fails() {
         for print in PRINTS {
-            refused(
-                "connectors/fhir/src/a.rs",
-                &format!("fn f() {{ {print}(\"a\") }}"),
-                print,
-            );
+            refused("connectors/fhir/src/a.rs", &format!("fn f() {{ {print}(\"a\") }}"), print);
         }
         assert_eq!(check("engine/cli/src/main.rs", "fn f() { println!() }"), []);
-        assert_eq!(
-            check("tests/sandbox/src/main.rs", "fn f() { println!() }"),
-            []
-        );
+        assert_eq!(check("tests/sandbox/src/main.rs", "fn f() { println!() }"), []);
     }
 
     #[test]
@@ -290,23 +218,13 @@ mod tests {
         for path in ["engine/cli/src/a.rs", "tests/e2e/src/a.rs"] {
             refused(path, "#[allow(dead_code)]\nfn f() {}", "#[allow(");
             refused(path, "#![allow(dead_code)]", "#![allow(");
-            refused(
-                path,
-                "#[cfg(test)]\nmod t { #[allow(dead_code)] fn f() {} }",
-                "#[allow(",
-            );
+            refused(path, "#[cfg(test)]\nmod t { #[allow(dead_code)] fn f() {} }", "#[allow(");
             refused(path, "fn f() { todo!() }", "todo!");
             refused(path, "fn f() { unimplemented!() }", "unimplemented!");
             refused(path, "// TODO: later", "TODO");
             refused(path, "// FIXME", "FIXME");
         }
-        assert_eq!(
-            check(
-                "engine/cli/src/a.rs",
-                "#[expect(dead_code, reason = \"b\")]\nfn f() {}"
-            ),
-            []
-        );
+        assert_eq!(check("engine/cli/src/a.rs", "#[expect(dead_code, reason = \"b\")]\nfn f() {}"), []);
     }
 
     #[test]
@@ -317,10 +235,6 @@ mod tests {
 
     #[test]
     fn a_path_of_one_machine_fails() {
-        refused(
-            "engine/cli/src/a.rs",
-            "const A: &str = \"/root/x\";",
-            "/root/",
-        );
+        refused("engine/cli/src/a.rs", "const A: &str = \"/root/x\";", "/root/");
     }
 }

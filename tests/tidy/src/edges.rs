@@ -34,10 +34,7 @@ enum Place {
 /// Checks every dependency of ours in the output of `cargo metadata`.
 pub fn check(metadata: &Value) -> Vec<Violation> {
     let root = text(metadata, "workspace_root");
-    let inside = |path: &str| {
-        path.strip_prefix(root)
-            .map(|path| path.trim_matches('/').to_owned())
-    };
+    let inside = |path: &str| path.strip_prefix(root).map(|path| path.trim_matches('/').to_owned());
     let mut found = Vec::new();
     for package in list(metadata, "packages") {
         let manifest = text(package, "manifest_path");
@@ -45,8 +42,7 @@ pub fn check(metadata: &Value) -> Vec<Violation> {
             continue;
         };
         let Some(place) = place(&from) else {
-            let what =
-                "stands in no layer: give it one in tests/tidy/src/edges.rs and ARCHITECTURE.md";
+            let what = "stands in no layer: give it one in tests/tidy/src/edges.rs and ARCHITECTURE.md";
             found.push(Violation::of(&from, what));
             continue;
         };
@@ -58,9 +54,7 @@ pub fn check(metadata: &Value) -> Vec<Violation> {
                 Some(to) => edge(&from, &to, dev),
                 None => impure(place, name, dev),
             };
-            found.extend(
-                broken.map(|why| Violation::of(&from, format!("depends on {name}: {why}"))),
-            );
+            found.extend(broken.map(|why| Violation::of(&from, format!("depends on {name}: {why}"))));
         }
     }
     found
@@ -99,9 +93,7 @@ fn edge(from: &str, to: &str, dev: bool) -> Option<String> {
         return None;
     }
     if above < below {
-        return Some(format!(
-            "the arrow points up, from layer {above} to {below}"
-        ));
+        return Some(format!("the arrow points up, from layer {above} to {below}"));
     }
     if above == below {
         return Some(format!("siblings of layer {above} never meet"));
@@ -118,12 +110,7 @@ fn edge(from: &str, to: &str, dev: bool) -> Option<String> {
 /// The arrows that the first layer has inside itself.
 fn inside_layer_one(from: &str, to: &str) -> bool {
     let below: &[&str] = match from {
-        "engine/flow" => &[
-            "engine/reconcile",
-            "engine/mapping",
-            "engine/ports",
-            "schemas",
-        ],
+        "engine/flow" => &["engine/reconcile", "engine/mapping", "engine/ports", "schemas"],
         "engine/mapping" => &["schemas"],
         _ => &[],
     };
@@ -132,8 +119,7 @@ fn inside_layer_one(from: &str, to: &str) -> bool {
 
 fn impure(place: Place, name: &str, dev: bool) -> Option<String> {
     let pure = matches!(place, Place::Layer(0 | 1)) && !dev;
-    (pure && IMPURE.contains(&name))
-        .then(|| "it does I/O, and layers 0 and 1 do none: put it behind a port".to_owned())
+    (pure && IMPURE.contains(&name)).then(|| "it does I/O, and layers 0 and 1 do none: put it behind a port".to_owned())
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -164,10 +150,7 @@ mod tests {
 
     fn refused(from: &str, to: &str, kind: Option<&str>, why: &str) {
         let found = depends(from, to, kind);
-        assert!(
-            found.len() == 1 && found[0].what.contains(why),
-            "{from} -> {to}: {found:?}"
-        );
+        assert!(found.len() == 1 && found[0].what.contains(why), "{from} -> {to}: {found:?}");
     }
 
     #[test]
@@ -195,12 +178,7 @@ mod tests {
 
     #[test]
     fn only_the_catalog_names_a_connector() {
-        refused(
-            "engine/runtime",
-            "connectors/fhir",
-            None,
-            "only the catalog",
-        );
+        refused("engine/runtime", "connectors/fhir", None, "only the catalog");
         refused("engine/cli", "connectors/fhir", None, "only the catalog");
         assert_eq!(depends("connectors/catalog", "connectors/fhir", None), []);
         assert_eq!(depends("engine/cli", "connectors/catalog", None), []);
@@ -208,30 +186,16 @@ mod tests {
 
     #[test]
     fn tests_are_seen_as_dev_dependencies_only_and_tools_by_nobody() {
-        refused(
-            "engine/journal",
-            "tests/conformance",
-            None,
-            "dev-dependencies only",
-        );
+        refused("engine/journal", "tests/conformance", None, "dev-dependencies only");
         refused("tests/e2e", "ops/xtask", Some("dev"), "seen by nobody");
-        assert_eq!(
-            depends("engine/journal", "tests/conformance", Some("dev")),
-            []
-        );
+        assert_eq!(depends("engine/journal", "tests/conformance", Some("dev")), []);
         assert_eq!(depends("tests/e2e", "engine/cli", None), []);
         assert_eq!(depends("ops/xtask", "tests/sandbox", None), []);
     }
 
     #[test]
     fn flow_and_mapping_see_what_the_first_layer_lends_them() {
-        for to in [
-            "engine/reconcile",
-            "engine/mapping",
-            "engine/ports",
-            "schemas",
-            "engine/model",
-        ] {
+        for to in ["engine/reconcile", "engine/mapping", "engine/ports", "schemas", "engine/model"] {
             assert_eq!(depends("engine/flow", to, None), []);
         }
         assert_eq!(depends("engine/mapping", "schemas", None), []);

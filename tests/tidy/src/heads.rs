@@ -7,10 +7,7 @@ pub fn check(path: &str, text: &str) -> Vec<Violation> {
     if path.ends_with(".gen.rs") || text.starts_with("//!") {
         return Vec::new();
     }
-    vec![Violation::of(
-        path,
-        "begin with `//!`: what it is, what it never does, its invariants",
-    )]
+    vec![Violation::of(path, "begin with `//!`: what it is, what it never does, its invariants")]
 }
 
 #[cfg(test)]

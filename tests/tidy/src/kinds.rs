@@ -16,15 +16,11 @@ pub fn check(path: &str, text: &str, kinds: &[String]) -> Vec<Violation> {
         let code = &source.product_with_strings;
         for (at, literal) in code.match_indices(&format!("\"{kind}\"")) {
             if compares(&code[..at], &code[at + literal.len()..]) {
-                let what = format!(
-                    "decides by the kind \"{kind}\": let the port or the profile say what differs"
-                );
+                let what = format!("decides by the kind \"{kind}\": let the port or the profile say what differs");
                 found.push(Violation::at(path, line_of(code, at), what));
             }
         }
-        let own_module = find_words(&source.product, &format!("mod {kind}"))
-            .next()
-            .is_some();
+        let own_module = find_words(&source.product, &format!("mod {kind}")).next().is_some();
         for name in [kind.clone(), format!("lockstep_{kind}")] {
             let needle = format!("{name}::");
             for at in find_words(&source.product, &needle) {
@@ -42,25 +38,14 @@ pub fn check(path: &str, text: &str, kinds: &[String]) -> Vec<Violation> {
 
 /// Whether a literal between these two texts is a pattern or one side of a comparison.
 fn compares(before: &str, after: &str) -> bool {
-    let before = before
-        .trim_end()
-        .trim_end_matches(['(', '[', '&', 'b'])
-        .trim_end();
+    let before = before.trim_end().trim_end_matches(['(', '[', '&', 'b']).trim_end();
     let after = after.trim_start_matches([')', ']', ' ', '\n']);
-    let statement = before
-        .rfind([';', '{', '}'])
-        .map_or(before, |at| &before[at..]);
-    ["==", "!=", ".eq", ".ne", ".eq_ignore_ascii_case"]
-        .iter()
-        .any(|sign| before.ends_with(sign))
-        || ["==", "!=", "=>", "| ", "if "]
-            .iter()
-            .any(|sign| after.starts_with(sign))
+    let statement = before.rfind([';', '{', '}']).map_or(before, |at| &before[at..]);
+    ["==", "!=", ".eq", ".ne", ".eq_ignore_ascii_case"].iter().any(|sign| before.ends_with(sign))
+        || ["==", "!=", "=>", "| ", "if "].iter().any(|sign| after.starts_with(sign))
         || before.ends_with('|') && !before.ends_with("||")
         || statement.contains("matches!")
-        || statement
-            .split_once("if let")
-            .is_some_and(|(_, pattern)| !pattern.contains('='))
+        || statement.split_once("if let").is_some_and(|(_, pattern)| !pattern.contains('='))
 }
 
 #[cfg(test)]
@@ -93,34 +78,16 @@ mod tests {
 
     #[test]
     fn a_path_into_a_connector_fails() {
-        assert_eq!(
-            found("engine/cli/src/a.rs", "fn f() { fhir::Sink::open() }"),
-            1
-        );
-        assert_eq!(
-            found("engine/cli/src/a.rs", "use lockstep_postgres::Source;"),
-            1
-        );
-        assert_eq!(
-            found("engine/cli/src/a.rs", "use tokio_postgres::Client;"),
-            0
-        );
-        assert_eq!(
-            found("engine/mapping/src/a.rs", "use crate::fhir::Path;"),
-            0
-        );
-        assert_eq!(
-            found("engine/mapping/src/a.rs", "mod fhir;\nuse fhir::Path;"),
-            0
-        );
+        assert_eq!(found("engine/cli/src/a.rs", "fn f() { fhir::Sink::open() }"), 1);
+        assert_eq!(found("engine/cli/src/a.rs", "use lockstep_postgres::Source;"), 1);
+        assert_eq!(found("engine/cli/src/a.rs", "use tokio_postgres::Client;"), 0);
+        assert_eq!(found("engine/mapping/src/a.rs", "use crate::fhir::Path;"), 0);
+        assert_eq!(found("engine/mapping/src/a.rs", "mod fhir;\nuse fhir::Path;"), 0);
     }
 
     #[test]
     fn naming_a_kind_without_deciding_by_it_is_fine() {
-        assert_eq!(
-            found("engine/cli/src/a.rs", "const EXAMPLE: &str = \"fhir\";"),
-            0
-        );
+        assert_eq!(found("engine/cli/src/a.rs", "const EXAMPLE: &str = \"fhir\";"), 0);
         let looked_up = "if let Some(a) = b.get(\"fhir\") { c() }";
         assert_eq!(found("engine/cli/src/a.rs", looked_up), 0);
         assert_eq!(found("engine/cli/src/a.rs", "// == \"fhir\"\nfn f() {}"), 0);

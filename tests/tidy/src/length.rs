@@ -13,10 +13,7 @@ pub fn check(path: &str, text: &str) -> Vec<Violation> {
     if lines <= LINES_MAX || path.ends_with(".gen.rs") {
         return Vec::new();
     }
-    vec![Violation::of(
-        path,
-        format!("{lines} lines, at most {LINES_MAX}: split it where it changes subject"),
-    )]
+    vec![Violation::of(path, format!("{lines} lines, at most {LINES_MAX}: split it where it changes subject"))]
 }
 
 /// What to print about one file, when it is allowed but long.

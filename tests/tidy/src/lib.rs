@@ -31,11 +31,7 @@ pub struct Violation {
 impl Violation {
     /// A violation at a line.
     pub fn at(path: &str, line: usize, what: impl Into<String>) -> Self {
-        Self {
-            path: path.to_owned(),
-            line,
-            what: what.into(),
-        }
+        Self { path: path.to_owned(), line, what: what.into() }
     }
 
     /// A violation of a whole file or crate.
@@ -55,8 +51,5 @@ impl std::fmt::Display for Violation {
 
 /// The line, from 1, on which the byte at `at` stands.
 pub fn line_of(text: &str, at: usize) -> usize {
-    1 + text.as_bytes()[..at]
-        .iter()
-        .filter(|&&b| b == b'\n')
-        .count()
+    1 + text.as_bytes()[..at].iter().filter(|&&b| b == b'\n').count()
 }

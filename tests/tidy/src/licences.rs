@@ -20,10 +20,7 @@ impl Rules {
         let name = |value: &toml::Value| value.as_str().map(str::to_owned);
         Some(Self {
             allow: allow.iter().map(name).collect::<Option<_>>()?,
-            deny: deny
-                .iter()
-                .map(|entry| name(entry.get("crate")?))
-                .collect::<Option<_>>()?,
+            deny: deny.iter().map(|entry| name(entry.get("crate")?)).collect::<Option<_>>()?,
         })
     }
 }
@@ -48,22 +45,14 @@ pub fn check(metadata: &Value, rules: &Rules) -> Vec<Violation> {
 
 /// Checks the crates that are compiled, as `cargo tree` prints them: `name vVERSION`.
 pub fn check_built(tree: &str, rules: &Rules) -> Vec<Violation> {
-    let mut names: Vec<&str> = tree
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .collect();
+    let mut names: Vec<&str> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
     names.sort_unstable();
     names.dedup();
     let denied = |name: &&str| rules.deny.iter().any(|denied| denied == name);
     names
         .into_iter()
         .filter(denied)
-        .map(|name| {
-            Violation::of(
-                name,
-                format!("is denied by deny.toml; `cargo tree -i {name}` says who asks for it"),
-            )
-        })
+        .map(|name| Violation::of(name, format!("is denied by deny.toml; `cargo tree -i {name}` says who asks for it")))
         .collect()
 }
 
@@ -73,8 +62,7 @@ mod tests {
     use serde_json::json;
 
     fn rules() -> Rules {
-        let text =
-            "[licenses]\nallow = [\"MIT\"]\n[bans]\ndeny = [{ crate = \"ring\", reason = \"a\" }]";
+        let text = "[licenses]\nallow = [\"MIT\"]\n[bans]\ndeny = [{ crate = \"ring\", reason = \"a\" }]";
         Rules::parse(text).unwrap()
     }
 
@@ -97,10 +85,7 @@ mod tests {
 
     #[test]
     fn a_denied_crate_fails() {
-        let found = check_built(
-            "serde v1.0.229\nring v0.17.14\nring v0.17.14 (*)\n",
-            &rules(),
-        );
+        let found = check_built("serde v1.0.229\nring v0.17.14\nring v0.17.14 (*)\n", &rules());
         assert!(found.len() == 1 && found[0].path == "ring", "{found:?}");
         assert_eq!(check_built("string v1.0.0\n", &rules()), []);
     }

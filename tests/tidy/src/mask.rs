@@ -49,14 +49,11 @@ pub fn find_words<'a>(haystack: &'a str, needle: &'a str) -> impl Iterator<Item 
     let bytes = haystack.as_bytes();
     let first = needle.bytes().next().is_some_and(is_word);
     let last = needle.bytes().next_back().is_some_and(is_word);
-    haystack
-        .match_indices(needle)
-        .map(|(at, _)| at)
-        .filter(move |&at| {
-            let before = at.checked_sub(1).map(|before| bytes[before]);
-            let after = bytes.get(at + needle.len()).copied();
-            !(first && before.is_some_and(is_word) || last && after.is_some_and(is_word))
-        })
+    haystack.match_indices(needle).map(|(at, _)| at).filter(move |&at| {
+        let before = at.checked_sub(1).map(|before| bytes[before]);
+        let after = bytes.get(at + needle.len()).copied();
+        !(first && before.is_some_and(is_word) || last && after.is_some_and(is_word))
+    })
 }
 
 fn is_word(byte: u8) -> bool {
@@ -64,13 +61,10 @@ fn is_word(byte: u8) -> bool {
 }
 
 fn blanked(text: &str, blank: impl Fn(usize) -> bool) -> String {
-    let bytes = text.bytes().enumerate().map(|(at, byte)| {
-        if byte != b'\n' && (blank(at) || !byte.is_ascii()) {
-            b' '
-        } else {
-            byte
-        }
-    });
+    let bytes = text
+        .bytes()
+        .enumerate()
+        .map(|(at, byte)| if byte != b'\n' && (blank(at) || !byte.is_ascii()) { b' ' } else { byte });
     String::from_utf8(bytes.collect()).expect("every byte above 127 became a blank")
 }
 
@@ -100,8 +94,7 @@ fn kinds(text: &[u8]) -> Vec<Kind> {
 }
 
 fn position(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len())
-        .position(|window| window == wanted)
+    text.windows(wanted.len()).position(|window| window == wanted)
 }
 
 fn block_comment(text: &[u8]) -> usize {
@@ -130,10 +123,7 @@ fn raw_string(text: &[u8], at: usize) -> Option<usize> {
         return None;
     }
     let rest = &text[at..];
-    let prefix = [&b"r"[..], b"br", b"cr"]
-        .into_iter()
-        .find(|prefix| rest.starts_with(prefix))?
-        .len();
+    let prefix = [&b"r"[..], b"br", b"cr"].into_iter().find(|prefix| rest.starts_with(prefix))?.len();
     let hashes = rest[prefix..].iter().take_while(|&&b| b == b'#').count();
     let open = prefix + hashes + 1;
     if rest.get(open - 1) != Some(&b'"') {
@@ -174,10 +164,7 @@ fn test_items(code: &str) -> Vec<std::ops::Range<usize>> {
         return std::iter::once(0..code.len()).collect();
     }
     let starts = ["#[cfg(test)]", "#[cfg(all(test,"];
-    let mut found: Vec<usize> = starts
-        .iter()
-        .flat_map(|start| code.match_indices(start).map(|(at, _)| at))
-        .collect();
+    let mut found: Vec<usize> = starts.iter().flat_map(|start| code.match_indices(start).map(|(at, _)| at)).collect();
     found.sort_unstable();
     let mut items: Vec<std::ops::Range<usize>> = Vec::new();
     for at in found {
@@ -224,8 +211,7 @@ mod tests {
 
     #[test]
     fn a_lifetime_is_not_a_character() {
-        let source =
-            Source::new("fn f<'a>(b: &'a str) { let q = '\"'; let e = 'é'; g('\\'') } // h");
+        let source = Source::new("fn f<'a>(b: &'a str) { let q = '\"'; let e = 'é'; g('\\'') } // h");
         assert!(source.code.contains("fn f<'a>(b: &'a str)"));
         assert!(source.code.contains("g("));
         assert!(!source.code.contains('h') && !source.code.contains('"'));

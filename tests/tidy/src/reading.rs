@@ -28,17 +28,12 @@ pub fn check(read: &dyn Fn(&str) -> Option<String>, described: bool) -> Vec<Viol
                 together += own;
                 lines.push(format!("{own} {path}"));
             }
-            None if described => {
-                found.push(Violation::of(path, "is missing from the reading path"))
-            }
+            None if described => found.push(Violation::of(path, "is missing from the reading path")),
             None => {}
         }
     }
     if together > LINES_MAX {
-        let what = format!(
-            "{together} lines, at most {LINES_MAX}: {}",
-            lines.join(", ")
-        );
+        let what = format!("{together} lines, at most {LINES_MAX}: {}", lines.join(", "));
         found.push(Violation::of("the reading path", what));
     }
     found
@@ -63,18 +58,12 @@ mod tests {
         };
         assert_eq!(check(&with(300), true), []);
         let found = check(&with(301), true);
-        assert!(
-            found.len() == 1 && found[0].what.starts_with("1501 lines"),
-            "{found:?}"
-        );
+        assert!(found.len() == 1 && found[0].what.starts_with("1501 lines"), "{found:?}");
     }
 
     #[test]
     fn tests_do_not_count() {
-        let text = format!(
-            "fn a() {{}}\n#[cfg(test)]\nmod tests {{\n{}}}\n",
-            "b();\n".repeat(2_000)
-        );
+        let text = format!("fn a() {{}}\n#[cfg(test)]\nmod tests {{\n{}}}\n", "b();\n".repeat(2_000));
         assert_eq!(lines_of(&text), 1);
         assert_eq!(check(&|_| Some(text.clone()), true), []);
     }

@@ -10,12 +10,9 @@ pub const ADR: &str = "ops/adr/0001-dependencies.md";
 pub fn check(manifest: &str, adr: &str) -> Vec<Violation> {
     let named = dependencies(manifest);
     let reasons = reasons(adr);
-    let missing = named.difference(&reasons).map(|name| {
-        Violation::of(
-            "Cargo.toml",
-            format!("`{name}` has no line of reason in {ADR}"),
-        )
-    });
+    let missing = named
+        .difference(&reasons)
+        .map(|name| Violation::of("Cargo.toml", format!("`{name}` has no line of reason in {ADR}")));
     let stale = reasons
         .difference(&named)
         .map(|name| Violation::of(ADR, format!("`{name}` is not in [workspace.dependencies]")));
@@ -25,9 +22,7 @@ pub fn check(manifest: &str, adr: &str) -> Vec<Violation> {
 /// The foreign entries of `[workspace.dependencies]`.
 fn dependencies(manifest: &str) -> BTreeSet<String> {
     let table: toml::Table = manifest.parse().unwrap_or_default();
-    let entries = table
-        .get("workspace")
-        .and_then(|workspace| workspace.get("dependencies")?.as_table());
+    let entries = table.get("workspace").and_then(|workspace| workspace.get("dependencies")?.as_table());
     entries
         .into_iter()
         .flatten()
@@ -50,8 +45,7 @@ fn reasons(adr: &str) -> BTreeSet<String> {
 mod tests {
     use super::*;
 
-    const MANIFEST: &str =
-        "[workspace.dependencies]\nmodel = { path = \"engine/model\" }\nserde = \"1\"\n";
+    const MANIFEST: &str = "[workspace.dependencies]\nmodel = { path = \"engine/model\" }\nserde = \"1\"\n";
 
     #[test]
     fn a_crate_without_a_reason_fails() {

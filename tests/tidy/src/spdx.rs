@@ -14,10 +14,7 @@ pub enum Licence {
 impl Licence {
     /// Parses an expression; `None` when it is not one.
     pub fn parse(text: &str) -> Option<Self> {
-        let spaced = text
-            .replace('(', " ( ")
-            .replace(')', " ) ")
-            .replace('/', " OR ");
+        let spaced = text.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
         let words: Vec<&str> = spaced.split_whitespace().collect();
         let mut rest = words.as_slice();
         let licence = any(&mut rest)?;

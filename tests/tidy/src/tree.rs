@@ -6,10 +6,7 @@ use std::process::Command;
 
 /// The root of the checkout.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .expect("tests/tidy lies two folders below the root")
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("tests/tidy lies two folders below the root")
 }
 
 /// The texts of the files with this extension, by their path from the root; hidden folders and target left out.
@@ -31,10 +28,7 @@ fn walk(folder: &Path, extension: &str, found: &mut BTreeMap<String, String>) {
         } else if kind.is_file() && path.extension().is_some_and(|own| own == extension) {
             let text = std::fs::read(&path).expect("the checkout is readable");
             let inside = path.strip_prefix(root()).expect("walked from the root");
-            found.insert(
-                inside.to_string_lossy().into_owned(),
-                String::from_utf8_lossy(&text).into_owned(),
-            );
+            found.insert(inside.to_string_lossy().into_owned(), String::from_utf8_lossy(&text).into_owned());
         }
     }
 }
@@ -64,29 +58,14 @@ pub fn members() -> serde_json::Value {
 
 /// What `cargo metadata` says of everything that the lock file names for Linux, where we run.
 pub fn packages() -> serde_json::Value {
-    json(&[
-        "metadata",
-        "--format-version",
-        "1",
-        "--filter-platform",
-        "x86_64-unknown-linux-gnu",
-    ])
+    json(&["metadata", "--format-version", "1", "--filter-platform", "x86_64-unknown-linux-gnu"])
 }
 
 /// `name vVERSION` of every crate that a build or test of the workspace compiles here.
 ///
 /// The lock file and `cargo metadata` also name crates behind features that nobody asks for.
 pub fn built() -> String {
-    cargo(&[
-        "tree",
-        "--workspace",
-        "--edges",
-        "normal,build,dev",
-        "--prefix",
-        "none",
-        "--format",
-        "{p}",
-    ])
+    cargo(&["tree", "--workspace", "--edges", "normal,build,dev", "--prefix", "none", "--format", "{p}"])
 }
 
 fn json(arguments: &[&str]) -> serde_json::Value {
@@ -95,16 +74,8 @@ fn json(arguments: &[&str]) -> serde_json::Value {
 
 fn cargo(arguments: &[&str]) -> String {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(program)
-        .args(arguments)
-        .current_dir(root())
-        .output()
-        .expect("cargo starts: it runs this test");
-    assert!(
-        output.status.success(),
-        "cargo {}: {}",
-        arguments.join(" "),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output =
+        Command::new(program).args(arguments).current_dir(root()).output().expect("cargo starts: it runs this test");
+    assert!(output.status.success(), "cargo {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("cargo prints UTF-8")
 }

@@ -1,33 +1,17 @@
 //! Runs every check over this checkout. A failure lists each place with what to do instead.
 
-use lockstep_tidy::{
-    Violation, bans, edges, heads, kinds, length, licences, lints, reading, reasons, tree,
-};
+use lockstep_tidy::{Violation, bans, edges, heads, kinds, length, licences, lints, reading, reasons, tree};
 use std::io::Write;
 
 fn none(found: Vec<Violation>) {
     let list: Vec<String> = found.iter().map(Violation::to_string).collect();
-    assert!(
-        list.is_empty(),
-        "{} broken:\n{}",
-        list.len(),
-        list.join("\n")
-    );
+    assert!(list.is_empty(), "{} broken:\n{}", list.len(), list.join("\n"));
 }
 
 fn over_rust(check: impl Fn(&str, &str) -> Vec<Violation>) {
     let files = tree::files("rs");
-    assert!(
-        files.len() > 20,
-        "the walk found only {} files",
-        files.len()
-    );
-    none(
-        files
-            .iter()
-            .flat_map(|(path, text)| check(path, text))
-            .collect(),
-    );
+    assert!(files.len() > 20, "the walk found only {} files", files.len());
+    none(files.iter().flat_map(|(path, text)| check(path, text)).collect());
 }
 
 fn deny_toml() -> licences::Rules {
@@ -72,9 +56,7 @@ fn every_file_says_what_it_is() {
 fn no_file_is_too_long() {
     over_rust(length::check);
     let files = tree::files("rs");
-    let notes = files
-        .iter()
-        .filter_map(|(path, text)| length::note(path, text));
+    let notes = files.iter().filter_map(|(path, text)| length::note(path, text));
     let notes: Vec<String> = notes.collect();
     if !notes.is_empty() {
         // Past the capture of the test harness: a note that only a failure shows is no note.
@@ -95,20 +77,14 @@ fn no_denied_crate_is_built() {
 
 #[test]
 fn no_code_outside_connectors_decides_by_kind() {
-    let kinds: Vec<String> = tree::folders("connectors")
-        .into_iter()
-        .filter(|name| name != "catalog")
-        .collect();
+    let kinds: Vec<String> = tree::folders("connectors").into_iter().filter(|name| name != "catalog").collect();
     assert!(kinds.len() >= 2, "connectors/ holds {kinds:?}");
     over_rust(|path, text| kinds::check(path, text, &kinds));
 }
 
 #[test]
 fn the_reading_path_stays_short() {
-    none(reading::check(
-        &tree::file,
-        tree::file("engine/ARCHITECTURE.md").is_some(),
-    ));
+    none(reading::check(&tree::file, tree::file("engine/ARCHITECTURE.md").is_some()));
 }
 
 #[test]
