@@ -15,6 +15,7 @@ pub mod mask;
 pub mod reading;
 pub mod reasons;
 pub mod spdx;
+pub mod top;
 pub mod tree;
 
 /// One broken rule: where, what, and what to do instead.

@@ -51,6 +51,13 @@ pub fn folders(path: &str) -> Vec<String> {
     names
 }
 
+/// The files under version control, one path a line; `None` where there is no git to ask (a source archive).
+pub fn tracked() -> Option<String> {
+    let output = Command::new("git").args(["ls-files"]).current_dir(root()).output().ok()?;
+    let list = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.success() && !list.is_empty()).then_some(list)
+}
+
 /// What `cargo metadata` says of our crates.
 pub fn members() -> serde_json::Value {
     json(&["metadata", "--format-version", "1", "--no-deps"])

@@ -1,6 +1,6 @@
 //! Runs every check over this checkout. A failure lists each place with what to do instead.
 
-use lockstep_tidy::{Violation, bans, edges, heads, kinds, length, licences, lints, reading, reasons, tree};
+use lockstep_tidy::{Violation, bans, edges, heads, kinds, length, licences, lints, reading, reasons, top, tree};
 use std::io::Write;
 
 fn none(found: Vec<Violation>) {
@@ -92,4 +92,10 @@ fn every_dependency_has_its_reason() {
     let manifest = tree::file("Cargo.toml").expect("the root manifest is there");
     let adr = tree::file(reasons::ADR).unwrap_or_default();
     none(reasons::check(&manifest, &adr));
+}
+
+#[test]
+fn the_top_level_is_fixed() {
+    let tracked = tree::tracked().unwrap_or_default();
+    none(top::check(tracked.lines()));
 }
