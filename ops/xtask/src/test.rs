@@ -8,7 +8,7 @@ use std::path::Path;
 /// Options of `cargo x test`.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  cargo x test                          everything\n  cargo x test flow                     the tests of engine/flow\n  cargo x test e2e kill                 the tests of tests/e2e with `kill` in their name\n  UPDATE_SCRIPTS=1 cargo x test flow    write golden scripts anew: read the difference like code\n\nTests learn from LOCKSTEP_PG_BIN where initdb, pg_ctl and postgres lie (set it to choose yourself), and from\nLOCKSTEP_PG_USER who has to run them when we are root."
+    after_help = "Examples:\n  cargo x test                          everything\n  cargo x test flow                     the tests of engine/flow\n  cargo x test e2e kill                 the tests of tests/e2e with `kill` in their name\n  UPDATE_SCRIPTS=1 cargo x test flow    write golden scripts anew: read the difference like code\n\nWhat the tests are told:\n  LOCKSTEP_PG_BIN     the folder of initdb, pg_ctl and postgres; set it to choose yourself\n  LOCKSTEP_PG_USER    when we are root: the user that has to run them"
 )]
 pub struct Test {
     /// Crates by the name of their folder (flow, postgres, e2e), and words that the names of tests contain.
