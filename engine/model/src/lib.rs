@@ -40,6 +40,7 @@ pub use entry::{
     Acked, Bound, Chunk, CommitEnd, Entry, Header, Journaled, Mark, Outcome, Record, Recorded, RowChange, RowEntry,
     SnapshotMark,
 };
+pub use elements::{Element, Elements, Node};
 pub use field::{FieldAddress, Fields};
 pub use id::{
     Aggregate, EffectId, EntityName, EntryId, Fingerprint, Hash, Log, Offset, RequestId, ResourceType, SystemId,
