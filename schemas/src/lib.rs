@@ -1,1 +1,3 @@
 //! Wire formats.
+
+pub mod r4;

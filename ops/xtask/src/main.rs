@@ -5,6 +5,7 @@
 
 mod bench;
 mod check;
+mod gen_r4;
 mod peers;
 mod steps;
 mod test;
@@ -32,8 +33,17 @@ enum Command {
     Test(test::Test),
     /// The benches, in release mode: ours beside a reference, alternating on the same data.
     Bench(bench::Bench),
+    /// Files that are generated and committed.
+    #[command(subcommand)]
+    Gen(Gen),
     /// Prints the folder of PostgreSQL's programs that the tests will use.
     Pg(peers::Pg),
+}
+
+#[derive(Subcommand)]
+enum Gen {
+    /// The R4 element table, `schemas/r4/elements.tsv`.
+    R4(gen_r4::R4),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +51,7 @@ fn main() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Test(test) => test.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Gen(Gen::R4(options)) => gen_r4::run(&options),
         Command::Pg(pg) => pg.run(),
     };
     match done {
