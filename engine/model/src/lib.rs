@@ -36,11 +36,11 @@ pub use decision::{
     Author, Base, Candidate, Cause, Cite, Content, Decided, Decision, Effect, FieldChange, Loser, Means, Rule, Verdict,
     Waiting, Write,
 };
+pub use elements::{Element, Elements, Node};
 pub use entry::{
     Acked, Bound, Chunk, CommitEnd, Entry, Header, Journaled, Mark, Outcome, Record, Recorded, RowChange, RowEntry,
     SnapshotMark,
 };
-pub use elements::{Element, Elements, Node};
 pub use field::{FieldAddress, Fields};
 pub use id::{
     Aggregate, EffectId, EntityName, EntryId, Fingerprint, Hash, Log, Offset, RequestId, ResourceType, SystemId,
