@@ -1,0 +1,136 @@
+//! What is wrong with a map file: every fault has its place, its reason and its remedy.
+//!
+//! A map holds no patient's value, so a fault may quote it.
+
+use core::fmt;
+
+/// A place in a file: line and column from 1, both in characters.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Place {
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, from 1.
+    pub column: u32,
+}
+
+impl Place {
+    /// The place `chars` further on the same line.
+    pub(crate) fn plus(self, chars: usize) -> Place {
+        Place { line: self.line, column: self.column.saturating_add(u32::try_from(chars).unwrap_or(u32::MAX)) }
+    }
+}
+
+/// One fault of a map file. `Display` is `file:line:column: reason; remedy`.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{file}:{}:{}: {reason}; {remedy}", place.line, place.column)]
+pub struct MapFault {
+    /// The file as it was named.
+    pub file: Box<str>,
+    /// Where in it.
+    pub place: Place,
+    /// What is wrong.
+    pub reason: Box<str>,
+    /// What to do about it.
+    pub remedy: Box<str>,
+}
+
+impl MapFault {
+    /// The byte offset of the fault in the file's text: what a report that shows the line needs.
+    pub fn offset(&self, text: &str) -> usize {
+        let line = (self.place.line.max(1) - 1) as usize;
+        let start = text.split_inclusive('\n').take(line).map(str::len).sum::<usize>();
+        let rest = text.get(start..).unwrap_or_default();
+        let column = (self.place.column.max(1) - 1) as usize;
+        start + rest.char_indices().nth(column).map_or(rest.trim_end().len(), |(at, _)| at)
+    }
+}
+
+/// The faults found so far: all of a file are reported at once.
+#[derive(Default)]
+pub(crate) struct Faults {
+    file: Box<str>,
+    found: Vec<MapFault>,
+}
+
+impl Faults {
+    pub(crate) fn of(file: &str) -> Faults {
+        Faults { file: file.into(), found: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, place: Place, reason: impl fmt::Display, remedy: impl fmt::Display) {
+        self.found.push(MapFault {
+            file: self.file.clone(),
+            place,
+            reason: reason.to_string().into(),
+            remedy: remedy.to_string().into(),
+        });
+    }
+
+    /// All of them in the order of the file; none means that the file is good.
+    pub(crate) fn finish(mut self) -> Option<Vec<MapFault>> {
+        self.found.sort_by(|a, b| a.place.cmp(&b.place));
+        self.found.dedup();
+        (!self.found.is_empty()).then_some(self.found)
+    }
+}
+
+/// `did you mean` the nearest of `known`, else the list of them.
+pub(crate) fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.collect();
+    let near = known.iter().map(|name| (distance(word, name), *name)).min();
+    match near {
+        Some((steps, name)) if steps <= 1 + word.chars().count() / 4 => format!("did you mean `{name}`?"),
+        _ if known.is_empty() => "there is none to choose from".to_owned(),
+        _ => {
+            let more = if known.len() > NAMES_SHOWN_MAX { ", .." } else { "" };
+            let shown: Vec<&str> = known.into_iter().take(NAMES_SHOWN_MAX).collect();
+            format!("choose one of {}{more}", shown.join(", "))
+        }
+    }
+}
+
+/// A longer list does not help to find a name.
+const NAMES_SHOWN_MAX: usize = 24;
+
+/// Single-letter edits and swaps of neighbours between two words, capitals counting for nothing.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let same = usize::from(a[i - 1] != b[j - 1]);
+            let mut best = (rows[i - 1][j] + 1).min(row[j - 1] + 1).min(rows[i - 1][j - 1] + same);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_name_finds_its_neighbour() {
+        assert_eq!(did_you_mean("brithDate", ["birthDate", "gender"].into_iter()), "did you mean `birthDate`?");
+        assert_eq!(did_you_mean("xyz", ["birthDate", "gender"].into_iter()), "choose one of birthDate, gender");
+    }
+
+    #[test]
+    fn an_offset_counts_bytes_of_the_line() {
+        let fault = |line, column| MapFault {
+            file: "m".into(),
+            place: Place { line, column },
+            reason: "".into(),
+            remedy: "".into(),
+        };
+        let text = "a: 1\nü: {x}\n";
+        assert_eq!(&text[fault(2, 4).offset(text)..], "{x}\n");
+        assert_eq!(fault(9, 9).offset(text), text.len());
+    }
+}

@@ -1,0 +1,68 @@
+//! The shape of a resource, ready to be filled.
+
+use crate::expr::Expr;
+use model::Json;
+
+/// What stands at an element.
+#[derive(Clone, Debug)]
+pub(crate) enum Node {
+    /// Always the same.
+    Fixed(Json),
+    /// What an expression gives, written as the element's type.
+    Leaf(Leaf),
+    /// An object.
+    Object(Object),
+    /// A list.
+    List(Vec<Item>),
+}
+
+/// An expression at an element.
+#[derive(Clone, Debug)]
+pub(crate) struct Leaf {
+    pub(crate) expr: Expr,
+    pub(crate) write: Primitive,
+    /// The element's path, for people.
+    pub(crate) path: Box<str>,
+    /// Null parks the unit, instead of dropping the element.
+    pub(crate) required: bool,
+}
+
+/// The members of an object, in the order of the map.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Object {
+    pub(crate) members: Vec<Member>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) name: Box<str>,
+    pub(crate) node: Node,
+    /// An object that has something else but lacks this is not valid: its unit parks, with this path as the cause.
+    pub(crate) required: Option<Box<str>>,
+}
+
+/// One entry of a list: an element, or one for each row of a join.
+#[derive(Clone, Debug)]
+pub(crate) enum Item {
+    One(Node),
+    Each { join: usize, node: Node },
+}
+
+/// The R4 primitive types, as far as they are written differently.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Primitive {
+    Boolean,
+    Integer,
+    PositiveInt,
+    UnsignedInt,
+    Decimal,
+    String,
+    Code,
+    Id,
+    Uri,
+    Date,
+    DateTime,
+    Instant,
+    Time,
+    Base64,
+}
