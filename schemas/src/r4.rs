@@ -6,8 +6,7 @@
 
 mod load;
 
-use model::elements::Elements;
-use model::id::ResourceType;
+use model::elements::{Elements, Node};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -85,7 +84,7 @@ pub type Group = BTreeMap<Box<str>, Member>;
 
 /// Where a [`Group`] stands in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GroupId(usize);
+pub struct GroupId(u16);
 
 /// A member as JSON writes it.
 #[derive(Debug)]
@@ -105,6 +104,7 @@ pub struct ElementTable {
     elements: Vec<Element>,
     by_path: BTreeMap<&'static str, usize>,
     groups: Vec<Group>,
+    required: Vec<Vec<usize>>,
     group_of: BTreeMap<&'static str, GroupId>,
     sets: BTreeMap<&'static str, ValueSet>,
 }
@@ -140,7 +140,7 @@ impl ElementTable {
     }
 
     /// The element at a path that begins with a type: `Patient.name.family`, `Observation.valueQuantity.code`, `Observation.value`.
-    pub fn element(&self, path: &str) -> Option<&Element> {
+    pub fn element_at(&self, path: &str) -> Option<&Element> {
         let path = path.strip_suffix("[x]").unwrap_or(path);
         let (head, rest) = path.split_once('.')?;
         let member = self.find(*self.group_of.get(head)?, rest)?;
@@ -167,7 +167,12 @@ impl ElementTable {
 
     /// The members of a group, by their name in JSON.
     pub fn members(&self, group: GroupId) -> &Group {
-        &self.groups[group.0]
+        &self.groups[usize::from(group.0)]
+    }
+
+    /// The elements of a group that must be there.
+    pub fn required(&self, group: GroupId) -> impl Iterator<Item = &Element> {
+        self.required[usize::from(group.0)].iter().map(|at| &self.elements[*at])
     }
 
     /// The element that a member stands for.
@@ -215,44 +220,31 @@ impl ElementTable {
         let primitive = || self.kind(self.type_of_member(member).name) == Some(Kind::Primitive);
         member.below.or_else(|| if primitive() { self.group("Element") } else { None })
     }
-
-    fn member(&self, resource: &ResourceType, path: &str) -> Option<&Member> {
-        self.find(self.group(resource.as_str())?, path)
-    }
 }
 
 impl Elements for ElementTable {
-    fn list_key(&self, resource: &ResourceType, path: &str) -> Option<&[&str]> {
-        self.element_of(self.member(resource, path)?).list_key.as_deref()
+    fn node(&self, name: &str) -> Option<Node> {
+        self.group(name).map(|group| Node(group.0))
     }
 
-    fn choice<'a>(&'a self, resource: &ResourceType, parent: &str, name: &'a str) -> Option<(&'a str, &'a str)> {
-        let root = self.group(resource.as_str())?;
-        let group = if parent.is_empty() { root } else { self.below(self.find(root, parent)?)? };
-        let member = self.members(group).get(name)?;
+    fn element(&self, node: Node, name: &str) -> Option<model::elements::Element<'_>> {
+        let member = self.groups.get(usize::from(node.0))?.get(name)?;
         let element = self.element_of(member);
-        element.is_choice.then(|| (element.name, self.type_of_member(member).name))
-    }
-
-    fn type_of(&self, resource: &ResourceType, path: &str) -> Option<&str> {
-        let member = self.member(resource, path)?;
-        let element = self.element_of(member);
-        let last = path.rsplit('.').next().unwrap_or(path);
-        Some(if element.is_choice && last == element.name {
-            element.type_name()
-        } else {
-            self.type_of_member(member).name
+        Some(model::elements::Element {
+            base: element.name,
+            choice: element.is_choice,
+            ty: self.type_of_member(member).name,
+            node: member.below.map(|group| Node(group.0)),
+            repeats: element.repeats(),
+            key: element.list_key.as_deref(),
         })
-    }
-
-    fn repeats(&self, resource: &ResourceType, path: &str) -> bool {
-        self.member(resource, path).is_some_and(|member| self.element_of(member).repeats())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::id::ResourceType;
 
     fn observation() -> ResourceType {
         ResourceType::from("Observation")
@@ -270,29 +262,43 @@ mod tests {
     #[test]
     fn a_path_goes_through_datatypes_backbones_and_content_references() {
         let table = ElementTable::r4();
-        assert_eq!(table.element("Patient.name.family").unwrap().path, "HumanName.family");
-        assert_eq!(table.element("Patient.meta.security.code").unwrap().path, "Coding.code");
-        assert_eq!(table.element("Observation.component.code").unwrap().min, 1);
+        assert_eq!(table.element_at("Patient.name.family").unwrap().path, "HumanName.family");
+        assert_eq!(table.element_at("Patient.meta.security.code").unwrap().path, "Coding.code");
+        assert_eq!(table.element_at("Observation.component.code").unwrap().min, 1);
         let deep = "Questionnaire.item.item.item.linkId";
-        assert_eq!(table.element(deep).unwrap().path, "Questionnaire.item.linkId");
-        assert!(table.element("Observation.status").unwrap().modifies);
-        assert!(table.element("Patient.nickname").is_none());
-        assert!(table.element("Patient.gender.family").is_none());
+        assert_eq!(table.element_at(deep).unwrap().path, "Questionnaire.item.linkId");
+        assert!(table.element_at("Observation.status").unwrap().modifies);
+        assert!(table.element_at("Patient.nickname").is_none());
+        assert!(table.element_at("Patient.gender.family").is_none());
     }
 
     #[test]
     fn a_choice_is_one_element_with_one_member_a_type() {
         let table = ElementTable::r4();
-        assert_eq!(table.element("Observation.valueQuantity").unwrap().path, "Observation.value[x]");
-        assert_eq!(table.element("Observation.value[x]").unwrap().types.len(), 11);
-        assert_eq!(table.choice(&observation(), "", "valueQuantity"), Some(("value", "Quantity")));
-        assert_eq!(table.choice(&observation(), "component", "valueString"), Some(("value", "string")));
-        assert_eq!(table.choice(&observation(), "", "status"), None);
-        assert_eq!(table.choice(&observation(), "", "valueMoney"), None);
-        assert_eq!(table.type_of(&observation(), "value"), Some(CHOICE));
-        assert_eq!(table.type_of(&observation(), "effectiveDateTime"), Some("dateTime"));
-        assert_eq!(table.type_of(&observation(), "value.coding"), Some("Coding"));
-        assert_eq!(table.type_of(&observation(), "value.code"), Some("code"));
+        assert_eq!(table.element_at("Observation.valueQuantity").unwrap().path, "Observation.value[x]");
+        assert_eq!(table.element_at("Observation.value[x]").unwrap().types.len(), 11);
+        let at = |path: &str| table.at(&observation(), path).map(|element| (element.base, element.choice, element.ty));
+        assert_eq!(at("valueQuantity"), Some(("value", true, "Quantity")));
+        assert_eq!(at("component.valueString"), Some(("value", true, "string")));
+        assert_eq!(at("effectiveDateTime"), Some(("effective", true, "dateTime")));
+        assert_eq!(at("status"), Some(("status", false, "code")));
+        assert_eq!(at("valueMoney"), None);
+        assert_eq!(at("value"), None);
+        assert_eq!(table.element_at("Observation.value.coding").unwrap().path, "CodeableConcept.coding");
+        assert_eq!(table.element_at("Observation.value").unwrap().type_name(), CHOICE);
+    }
+
+    #[test]
+    fn the_table_is_walked_from_node_to_node() {
+        let table = ElementTable::r4();
+        let node = table.node("Patient").unwrap();
+        let contact = table.element(node, "contact").unwrap();
+        assert_eq!((contact.ty, contact.repeats, contact.key), ("BackboneElement", true, None));
+        let name = table.element(contact.node.unwrap(), "name").unwrap();
+        assert_eq!((name.ty, name.repeats, name.node), ("HumanName", false, table.node("HumanName")));
+        let contained = table.element(node, "contained").unwrap();
+        assert_eq!((contained.ty, contained.node), ("Resource", None));
+        assert!(table.element(node, "birthDate").unwrap().is_primitive());
     }
 
     #[test]
@@ -315,9 +321,9 @@ mod tests {
     #[test]
     fn a_required_binding_has_its_codes() {
         let table = ElementTable::r4();
-        let set = table.element("Patient.gender").unwrap().binding.unwrap();
+        let set = table.element_at("Patient.gender").unwrap().binding.unwrap();
         assert_eq!(table.value_set(set).unwrap()[0].1, ["male", "female", "other", "unknown"]);
-        assert_eq!(table.element("Observation.code").unwrap().binding, None);
+        assert_eq!(table.element_at("Observation.code").unwrap().binding, None);
     }
 
     #[test]

@@ -24,21 +24,23 @@ impl ElementTable {
             elements: Vec::new(),
             by_path: BTreeMap::new(),
             groups: Vec::new(),
+            required: Vec::new(),
             group_of: BTreeMap::new(),
             sets: BTreeMap::new(),
         };
         for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.starts_with('#')) {
             table.line(line).map_err(|why| BadTable { line: at + 1, why })?;
         }
-        table.name_groups();
+        table.name_groups()?;
         let mut below: Below = BTreeMap::new();
         for (at, element) in table.elements.iter().enumerate() {
             let parent = element.path.rsplit_once('.').map_or("", |(parent, _)| parent);
             below.entry(parent).or_default().push(at);
         }
         for (name, id) in table.group_of.clone() {
-            table.groups[id.0] = table.build(name, &below);
+            table.groups[usize::from(id.0)] = table.build(name, &below);
         }
+        table.required = table.groups.iter().map(|group| table.required_in(group)).collect();
         Ok(table)
     }
 
@@ -67,13 +69,14 @@ impl ElementTable {
     }
 
     /// Gives a place to the group of each type, and of each element that has lines below it.
-    fn name_groups(&mut self) {
+    fn name_groups(&mut self) -> Result<(), BadTable> {
         let below = self.elements.iter().filter_map(|element| Some(element.path.rsplit_once('.')?.0));
         for name in self.types.keys().copied().chain(below) {
-            let next = GroupId(self.group_of.len());
-            self.group_of.entry(name).or_insert(next);
+            let next = u16::try_from(self.group_of.len()).map_err(|_| BadTable { line: 0, why: "too many types" })?;
+            self.group_of.entry(name).or_insert(GroupId(next));
         }
         self.groups.resize_with(self.group_of.len(), Group::new);
+        Ok(())
     }
 
     /// The group's own members over those it inherits.
@@ -91,6 +94,14 @@ impl ElementTable {
             }
         }
         group
+    }
+
+    fn required_in(&self, group: &Group) -> Vec<usize> {
+        let mut required: Vec<usize> = group.values().map(|member| member.element).collect();
+        required.retain(|at| self.elements[*at].min > 0);
+        required.sort_unstable();
+        required.dedup();
+        required
     }
 
     fn group_below(&self, element: &Element, of: &'static str) -> Option<GroupId> {
