@@ -203,6 +203,16 @@ impl fmt::Debug for Fingerprint {
 pub struct UnitId(pub Uuid);
 
 impl UnitId {
+    /// The id with these bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> UnitId {
+        UnitId(Uuid::from_bytes(bytes))
+    }
+
+    /// Its bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
     /// Mints the id of a legacy-born unit: UUIDv5 over the deployment's namespace and the surrogate key.
     /// `parts` are site, system, table, key bytes, key version and part, in this order.
     pub fn mint(namespace: Uuid, parts: &[&[u8]]) -> UnitId {
