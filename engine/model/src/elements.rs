@@ -69,3 +69,6 @@ pub trait Elements: Send + Sync {
         self.at(resource, path).is_some_and(|element| element.repeats)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod double;

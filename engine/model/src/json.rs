@@ -178,4 +178,4 @@ fn write_string(out: &mut Vec<u8>, text: &str) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

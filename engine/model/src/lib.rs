@@ -27,11 +27,12 @@ pub mod id;
 pub mod json;
 pub mod key;
 pub mod position;
+mod scalar;
 pub mod state;
 pub mod value;
 
 pub use act::{Activated, Answer, Control, ControlAct, Kind, Principal};
-pub use canonical::{canonical_hash, canonically_equal};
+pub use canonical::{canonical_hash, canonically_equal, field_equal};
 pub use decision::{
     Author, Base, Candidate, Cause, Cite, Content, Decided, Decision, Effect, FieldChange, Loser, Means, Rule, Verdict,
     Waiting, Write,
@@ -46,7 +47,7 @@ pub use id::{
     Aggregate, EffectId, EntityName, EntryId, Fingerprint, Hash, Log, Offset, RequestId, ResourceType, SystemId,
     TableName, Term, Timestamp, Unit, UnitId, WriterId,
 };
-pub use json::Json;
+pub use json::{Json, JsonError, JsonErrorKind};
 pub use key::RowKey;
 pub use position::{Incarnation, SourcePosition};
 pub use state::{AggregateState, Presence};
