@@ -66,9 +66,13 @@ impl Faults {
         });
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
     /// All of them in the order of the file; none means that the file is good.
     pub(crate) fn finish(mut self) -> Option<Vec<MapFault>> {
-        self.found.sort_by(|a, b| a.place.cmp(&b.place));
+        self.found.sort_by_key(|fault| fault.place);
         self.found.dedup();
         (!self.found.is_empty()).then_some(self.found)
     }

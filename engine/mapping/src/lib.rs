@@ -5,19 +5,27 @@
 //! * Mapping is total: a row that does not fit parks its unit (`Unmappable`); no value ever falls to a default.
 //! * Equal rows give equal candidates; decimals keep every digit; no text of ours holds a patient's value.
 
-#![expect(dead_code, reason = "the compiler that fills these comes next")]
-
+mod check;
+mod compile;
+mod deletes;
 mod error;
+mod eval;
 mod expr;
+mod fill;
+mod format;
+mod functions;
 mod map;
-pub mod plan;
+mod mapping;
+mod r4;
 mod rows;
+mod syntax;
 mod template;
 mod types;
 mod yaml;
 
 pub use error::{MapFault, Place};
 pub use map::{Deletion, Entity, Join, Map, Subject};
+pub use mapping::map;
 pub use rows::{RowView, Rows};
 pub use types::Type;
 

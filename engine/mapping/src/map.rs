@@ -5,10 +5,14 @@
 
 use crate::{expr::Expr, template::Object, types::Type};
 use model::{EntityName, FieldChange, Hash, Means, ResourceType, TableName};
-use std::collections::{BTreeMap, BTreeSet};
+use schemas::r4::ElementTable;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// A compiled map file.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Map {
     /// Its name.
     pub name: Box<str>,
@@ -24,6 +28,13 @@ pub struct Map {
     pub hash: Hash,
     pub(crate) entities: Vec<Entity>,
     pub(crate) tables: Vec<CodeTable>,
+    pub(crate) elements: &'static ElementTable,
+}
+
+impl fmt::Debug for Map {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "map {} {} {:?}", self.name, self.version, self.hash)
+    }
 }
 
 impl Map {
@@ -142,8 +153,10 @@ pub(crate) struct Read {
     pub(crate) ty: Type,
     /// Where the column stood when the map was compiled; a row of another schema is asked by name.
     pub(crate) place: usize,
-    /// Whether content hangs on it; a column that only `when` and flags read is not looked at for content.
+    /// Whether content hangs on it.
     pub(crate) mapped: bool,
+    /// Whether `when` or a flag hangs on it.
+    pub(crate) control: bool,
 }
 
 /// A closed look-up of codes.

@@ -1,7 +1,8 @@
 //! What a map reads: rows as the shadow holds them, and bindings.
 
-use crate::{map::Entity, plan::Plan};
+use crate::map::Entity;
 use model::{Cite, EntityName, Row, RowKey, TableName, Unit};
+use schemas::Plan;
 use std::sync::Arc;
 
 /// A row as the shadow holds it.

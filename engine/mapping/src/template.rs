@@ -41,11 +41,11 @@ pub(crate) struct Member {
     pub(crate) required: Option<Box<str>>,
 }
 
-/// One entry of a list: an element, or one for each row of a join.
+/// One entry of a list: an element, or one for each row of a source (the root is 0, join n is n + 1).
 #[derive(Clone, Debug)]
 pub(crate) enum Item {
     One(Node),
-    Each { join: usize, node: Node },
+    Each { source: usize, node: Node },
 }
 
 /// The R4 primitive types, as far as they are written differently.

@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(members[1].0.at, Place { line: 2, column: 1 });
         let What::Map(inner) = &members[1].1.what else { panic!("a mapping") };
         let What::List(items) = &inner[0].1.what else { panic!("a list") };
-        assert_eq!(items[1].scalar().expect("scalar").inner, Place { line: 2, column: 13 });
+        assert_eq!(items[1].scalar().expect("scalar").inner, Place { line: 2, column: 15 });
     }
 
     #[test]

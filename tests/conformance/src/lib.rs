@@ -1,3 +1,1 @@
 //! Suites that every implementation of a port must pass.
-
-pub mod state;
