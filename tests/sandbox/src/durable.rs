@@ -20,6 +20,7 @@ use tokio::sync::watch;
 pub struct Log {
     queue: Arc<Queue>,
     durable: watch::Receiver<u64>,
+    thread: Option<std::thread::JoinHandle<()>>,
 }
 
 #[derive(Default)]
@@ -64,8 +65,8 @@ impl Log {
         let queue = Arc::new(Queue::default());
         let (tell, durable) = watch::channel(count);
         let theirs = Arc::clone(&queue);
-        std::thread::Builder::new().name("sync".into()).spawn(move || theirs.run(file, &tell))?;
-        Ok(Log { queue, durable })
+        let thread = std::thread::Builder::new().name("sync".into()).spawn(move || theirs.run(file, &tell))?;
+        Ok(Log { queue, durable, thread: Some(thread) })
     }
 
     /// Queues the frame of write number `version.seq`; called under the store's lock, so in order.
@@ -102,6 +103,10 @@ impl Drop for Log {
     fn drop(&mut self) {
         self.queue.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
         self.queue.more.notify_one();
+        // Whoever opens the file next must not find us still writing.
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
     }
 }
 

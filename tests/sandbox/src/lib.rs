@@ -4,6 +4,7 @@
 //! specification, or as HAPI FHIR JPA was measured to answer ([`Like`]). Never for real patients: it logs nothing, but it
 //! protects nothing either. [`Writer`] changes a legacy clinic (`clinic.sql`) the way its users would.
 
+mod client;
 mod durable;
 mod faults;
 mod json;
@@ -16,11 +17,13 @@ mod store;
 mod strict;
 mod write;
 
+pub use client::{Answer, Client};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// Whose answers the server gives.
@@ -77,6 +80,7 @@ pub enum StartError {
 pub struct Sandbox {
     address: SocketAddr,
     accept: JoinHandle<()>,
+    end: oneshot::Sender<()>,
 }
 
 impl Sandbox {
@@ -86,8 +90,9 @@ impl Sandbox {
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let service = server::Service::open(options, format!("http://{address}/fhir")).map_err(StartError::File)?;
-        let accept = tokio::spawn(accept(listener, Arc::new(service)));
-        Ok(Sandbox { address, accept })
+        let (end, ended) = oneshot::channel();
+        let accept = tokio::spawn(accept(listener, Arc::new(service), ended));
+        Ok(Sandbox { address, accept, end })
     }
 
     /// Where it listens.
@@ -100,44 +105,43 @@ impl Sandbox {
         format!("http://{}/fhir", self.address)
     }
 
-    /// Runs until the listener fails, which is never in practice.
-    pub async fn wait(mut self) {
-        // The task is ours and is aborted only by the drop below.
-        drop((&mut self.accept).await);
+    /// Serves for as long as the runtime runs.
+    pub async fn wait(self) {
+        let Sandbox { accept, end, .. } = self;
+        drop(accept.await);
+        drop(end);
     }
 
-    /// Cuts every connection and frees the port and the file.
-    pub async fn stop(mut self) {
-        self.accept.abort();
-        drop((&mut self.accept).await);
-    }
-}
-
-impl Drop for Sandbox {
-    fn drop(&mut self) {
-        self.accept.abort();
+    /// Cuts every connection; port and file are free when this is back.
+    pub async fn stop(self) {
+        let Sandbox { accept, end, .. } = self;
+        drop(end);
+        drop(accept.await);
     }
 }
 
-/// Takes connections; they end with this task, because they are in its set.
-async fn accept(listener: TcpListener, service: Arc<server::Service>) {
+/// Takes connections until `ended`, which is also what a dropped [`Sandbox`] says.
+async fn accept(listener: TcpListener, service: Arc<server::Service>, mut ended: oneshot::Receiver<()>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
+            _ = &mut ended => break,
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else { continue };
                 // Small answers must not wait for each other; a socket that refuses the option still works.
                 drop(stream.set_nodelay(true));
-                let service = Arc::clone(&service);
-                connections.spawn(async move {
-                    let serve = hyper::service::service_fn(move |request| Arc::clone(&service).serve(request));
-                    let mut http = hyper::server::conn::http1::Builder::new();
-                    http.timer(TokioTimer::new()).half_close(false);
-                    // An error is a connection that ended, ours by a cut or theirs: there is nobody to tell.
-                    drop(http.serve_connection(TokioIo::new(stream), serve).await);
-                });
+                connections.spawn(connection(stream, Arc::clone(&service)));
             }
             Some(_) = connections.join_next() => {}
         }
     }
+    connections.shutdown().await;
+}
+
+/// Serves one connection to its end. An error is a cut, ours or theirs: there is nobody to tell.
+async fn connection(stream: TcpStream, service: Arc<server::Service>) {
+    let serve = hyper::service::service_fn(move |request| Arc::clone(&service).serve(request));
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).half_close(false);
+    drop(http.serve_connection(TokioIo::new(stream), serve).await);
 }

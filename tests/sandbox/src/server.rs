@@ -105,9 +105,13 @@ impl Service {
                 Ok(http(Reply::outcome(status, "exception", "a fault on demand; nothing was written"), request_id))
             }
             Act::LoseReply { late_ms: Some(late) } => {
+                // A server that was stopped in the meantime does nothing late.
+                let service = Arc::downgrade(&self);
                 tokio::spawn(async move {
                     tokio::time::sleep(Duration::from_millis(late)).await;
-                    self.answer(&arrived).await;
+                    if let Some(service) = service.upgrade() {
+                        service.answer(&arrived).await;
+                    }
                 });
                 Err(Cut)
             }
