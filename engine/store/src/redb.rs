@@ -24,7 +24,9 @@ const ABOUT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("about");
 const FORMAT_KEY: &str = "format";
 /// Says whose file it is and how its keys are laid out; another text is refused (J5).
 const FORMAT: &[u8] = b"lockstep store v0";
-const CACHE_BYTES: usize = 32 << 20;
+/// Measured over 1,000,000 steps of two rising keys with 200 bytes and one random key with 20, checkpoints as due (J19):
+/// RSS of the process 37 MiB with a cache of 16 MiB, 55 with 32, 90 with 64, at 11 to 12 CPU s each.
+const CACHE_BYTES: usize = 16 << 20;
 const REBUILD: &str =
     "the store is a cache: stop the engine and run `lockstep state rebuild`, which folds the journal again";
 

@@ -3,7 +3,14 @@
 use conformance::state::{Place, content, suite};
 use lockstep_store::{MemoryDisk, MemoryStore, RedbStore};
 use ports::{Failure, Fault, StateStore};
-use std::{fs, path::Path, rc::Rc};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+    rc::Rc,
+    time::Duration,
+};
 
 fn open(dir: &Path) -> RedbStore {
     RedbStore::open(dir).expect("a store")
@@ -85,4 +92,55 @@ fn a_store_that_was_not_finished_is_made_again() {
     fs::write(dir.path().join("state.redb.new"), b"torn").expect("written");
     drop(open(dir.path()));
     assert!(content(open(dir.path()).txn()).is_empty());
+}
+
+const KEYS: u16 = 300;
+const CHILD_DIR: &str = "STORE_TEST_CHILD_DIR";
+
+/// Writes one round number under every key and checkpoints, for ever; prints the rounds that are durable.
+fn write_rounds(dir: &Path) -> ! {
+    let mut store = open(dir);
+    let mut round =
+        u64::from_be_bytes(store.txn().get(&[0, 0]).map_or([0; 8], |last| last.try_into().expect("a round")));
+    loop {
+        round += 1;
+        for key in 0..KEYS {
+            store.txn().put(&key.to_be_bytes(), &round.to_be_bytes());
+        }
+        store.accept();
+        store.checkpoint().expect("a checkpoint");
+        println!("\nround {round}");
+    }
+}
+
+#[test]
+fn a_checkpoint_is_whole_or_absent_after_kill_9() {
+    if let Some(dir) = std::env::var_os(CHILD_DIR) {
+        write_rounds(Path::new(&dir));
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut before = 0;
+    for kill in 0..6 {
+        let mut child = Command::new(std::env::current_exe().expect("this test"))
+            .args(["--exact", "a_checkpoint_is_whole_or_absent_after_kill_9", "--nocapture"])
+            .env(CHILD_DIR, dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the writer starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+        let round = |line: &String| line.strip_prefix("round ").and_then(|round| round.parse::<u64>().ok());
+        let first = lines.find_map(|line| round(&line)).expect("a durable round");
+        std::thread::sleep(Duration::from_millis(7 * kill));
+        child.kill().expect("killed");
+        child.wait().expect("reaped");
+        let told = lines.filter_map(|line| round(&line)).last().unwrap_or(first);
+        assert!(first > before, "a new process goes on where the last one was killed");
+
+        let mut store = open(dir.path());
+        let rounds: Vec<_> = content(store.txn()).into_values().collect();
+        assert_eq!(rounds.len(), usize::from(KEYS));
+        assert!(rounds.iter().all(|round| *round == rounds[0]), "one checkpoint under every key");
+        before = u64::from_be_bytes(rounds[0].clone().try_into().expect("a round"));
+        assert!(before >= told, "what was told durable is there");
+    }
 }

@@ -95,6 +95,18 @@ fn bytes_behind_an_entry_are_refused() {
 }
 
 #[test]
+fn the_bytes_of_a_small_entry_are_these() {
+    // format 0; writer 1, seq 9, term 3, appended_at; branch 10; "legacy", incarnation 2, three bytes of position.
+    let entry = Entry::Heartbeat {
+        source: "legacy".into(),
+        incarnation: model::Incarnation(2),
+        position: model::SourcePosition::new(&[0xa, 0xb, 0xc]).expect("short"),
+    };
+    let expected = b"\x00\x02\x12\x06\x80\xc0\xf9\x95\xe0\xa2\xb0\x06\x14\x0clegacy\x04\x06\x0a\x0b\x0c";
+    assert_eq!(journaled(&entry), expected);
+}
+
+#[test]
 fn fields_stand_under_their_own_names() {
     let (source, at) = (model::SystemId::from("legacy"), |n| model::SourcePosition::new(&[n]).expect("short"));
     let chunk = model::Chunk {
