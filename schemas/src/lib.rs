@@ -1,8 +1,10 @@
 //! Wire formats: what a log, a row and the store hold, as bytes.
 //!
 //! Depends on the model alone. Invariants:
-//! * One value has one encoding: hashes and chains are over these bytes (J2).
+//! * A value is written in one way only: hashes and chains are over these bytes (J2).
 //! * Decoding arbitrary bytes gives a value or an error that names a place, never a panic and never the bytes.
+//! * A field of the model that the codec's list lacks does not compile. Put it into the list, then run this crate's tests
+//!   with `UPDATE_SCHEMAS=1`: they write `avro/`, and from there on journals of the old revision are refused.
 //! * Format v0 until two-way replication stands; anything else is refused with what to do about it (J5).
 
 pub mod codec;

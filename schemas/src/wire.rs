@@ -25,10 +25,10 @@ pub enum WireError {
         /// What.
         expected: &'static str,
     },
-    /// A byte that cannot stand there.
-    #[error("byte {offset} does not begin {expected}: these bytes are of another schema, or damaged")]
+    /// A value that cannot stand there.
+    #[error("what ends at byte {offset} is not {expected}: these bytes are of another schema, or damaged")]
     Invalid {
-        /// Where.
+        /// Where it ended.
         offset: usize,
         /// What.
         expected: &'static str,
