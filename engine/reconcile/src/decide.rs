@@ -92,8 +92,8 @@ fn deleted(mut draft: Draft<'_>, means: Means, patch: &[FieldChange]) -> Vec<Dec
         Means::Purged => "purged in legacy: the cloud stays as it is",
         Means::Removed => "deleted in legacy: removed",
     });
-    if state.last_effect.is_none() {
-        draft.trace("never written");
+    if state.base == Base::Create && !Standing::of(state).holds() {
+        draft.trace("nothing of it stands at the target");
         return draft.finish(Verdict::Unchanged, Rule::OneWay);
     }
     let before = state.presence;
@@ -123,7 +123,7 @@ fn settle(mut draft: Draft<'_>, changed: bool) -> Vec<Decision> {
         Standing::Refused if !changed => return draft.stay("the target refused this content before"),
         Standing::Free | Standing::Stuck | Standing::Refused => {}
     }
-    if !changed && !state.owed && state.last_effect.is_some() {
+    if !changed && !state.owed && state.base != Base::Create {
         return draft.finish(Verdict::Unchanged, Rule::Equal);
     }
     if state.owed {

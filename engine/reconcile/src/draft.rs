@@ -87,9 +87,13 @@ impl<'a> Draft<'a> {
         after
     }
 
-    /// One effect asks for the present state: a delete if it was removed, else the whole content.
-    pub fn assert_present(self, rule: Rule) -> Vec<Decision> {
+    /// One effect asks for the present state: a delete if it was removed and stands there, else the whole content.
+    pub fn assert_present(mut self, rule: Rule) -> Vec<Decision> {
         let verdict = match self.presence {
+            Presence::Deleted(Means::Removed) if *self.base.as_ref().unwrap_or(&self.state.base) == Base::Create => {
+                self.trace("nothing of it stands at the target");
+                Verdict::Unchanged
+            }
             Presence::Deleted(Means::Removed) => Verdict::Delete,
             Presence::Unknown | Presence::Present | Presence::Deleted(_) => Verdict::Write,
         };

@@ -75,3 +75,5 @@ pub fn effect_needed(decision: &Decision) -> Option<Write> {
     }
 }
 
+#[cfg(test)]
+mod tests;

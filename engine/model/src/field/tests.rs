@@ -235,7 +235,7 @@ pub(crate) fn any_resource() -> impl Strategy<Value = Json> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(800))]
 
     #[test]
     fn fields_give_the_resource_again(resource in any_resource()) {
