@@ -3,6 +3,7 @@
 //! `POST /_faults` takes one rule or a list, and replaces what was there; `GET` tells what each rule did; `DELETE` ends them.
 //! The first rule whose method and path fit a request decides about it. `/_faults` and `/_stats` never fail themselves.
 
+use crate::random::Random;
 use serde::{Deserialize, Serialize};
 
 /// One rule. Everything is off unless it is named.
@@ -85,7 +86,7 @@ struct Running {
     rule: Rule,
     counts: Counts,
     #[serde(skip)]
-    random: u64,
+    random: Random,
 }
 
 #[derive(Default, Serialize)]
@@ -101,8 +102,10 @@ struct Counts {
 impl Faults {
     /// Replaces the rules.
     pub fn set(&mut self, rules: Vec<Rule>) {
-        self.rules =
-            rules.into_iter().map(|rule| Running { random: rule.seed, counts: Counts::default(), rule }).collect();
+        self.rules = rules
+            .into_iter()
+            .map(|rule| Running { random: Random::new(rule.seed), counts: Counts::default(), rule })
+            .collect();
     }
 
     /// Reads one rule or a list.
@@ -133,7 +136,7 @@ impl Running {
     fn decide(&mut self) -> Fate {
         self.counts.requests += 1;
         // Every chance draws, also when an earlier one has decided: one rule does not shift another's draws.
-        let latency = next(&mut self.random);
+        let latency = self.random.next();
         let latency_ms =
             self.rule.latency_ms.map_or(0, |(least, most)| least + latency % (most.saturating_sub(least) + 1));
         let rule = &mut self.rule;
@@ -146,7 +149,7 @@ impl Running {
         ];
         let mut chosen = None;
         for (at, chance) in chances.into_iter().enumerate() {
-            let drawn = draw(next(&mut self.random), chance, chosen.is_none());
+            let drawn = draw(&mut self.random, chance, chosen.is_none());
             chosen = chosen.or(drawn.then_some(at));
         }
         let (act, count) = match chosen {
@@ -165,22 +168,15 @@ impl Running {
 }
 
 /// Whether the chance comes true; `next` is used up only if it may decide.
-fn draw(random: u64, chance: &mut Option<Chance>, open: bool) -> bool {
-    let Some(chance) = chance else { return false };
-    if open && chance.next > 0 {
-        chance.next -= 1;
-        return true;
+fn draw(random: &mut Random, chance: &mut Option<Chance>, open: bool) -> bool {
+    let by_rate = random.chance(chance.map_or(0.0, |chance| chance.rate));
+    match chance {
+        Some(chance) if open && chance.next > 0 => {
+            chance.next -= 1;
+            true
+        }
+        _ => by_rate,
     }
-    ((random >> 11) as f64) < chance.rate * (1u64 << 53) as f64
-}
-
-/// SplitMix64: small, seedable, good enough to choose faults.
-pub fn next(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod durable;
 mod faults;
 mod json;
 mod primitives;
+mod random;
 mod read;
 mod reply;
 mod rules;
@@ -16,6 +17,7 @@ mod server;
 mod store;
 mod strict;
 mod write;
+mod writer;
 
 pub use client::{Answer, Client};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -25,6 +27,7 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
+pub use writer::{CLINIC_SQL, Limit, Mix, Plan, Summary, Writer, WriterError};
 
 /// Whose answers the server gives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
