@@ -9,14 +9,12 @@
 use model::{FieldAddress, FieldChange, Fields, Json, Means};
 use schemas::r4::ElementTable;
 
-/// The patch of `means` for a resource type; else why there is none, as a remedy.
-pub(crate) fn patch(kind: &str, means: Means, table: &'static ElementTable) -> Result<Vec<FieldChange>, String> {
+/// The patch of `means` for a resource type; none if R4 has no way to say it.
+pub(crate) fn patch(kind: &str, means: Means, table: &'static ElementTable) -> Option<Vec<FieldChange>> {
     match means {
-        Means::Purged | Means::Removed => Ok(Vec::new()),
-        Means::Retracted => retracted(kind, table)
-            .ok_or_else(|| format!("{kind} has no status for what was never true; choose purged or removed")),
-        Means::Ended => ended(kind, table)
-            .ok_or_else(|| format!("{kind} has no status for what stopped; choose retracted, purged or removed")),
+        Means::Purged | Means::Removed => Some(Vec::new()),
+        Means::Retracted => retracted(kind, table),
+        Means::Ended => ended(kind, table),
     }
 }
 
@@ -136,7 +134,7 @@ mod tests {
             assert_eq!(shown(kind, Means::Retracted), ["status=entered-in-error"], "{kind}");
         }
         assert_eq!(shown("Patient", Means::Retracted), ["active=false"]);
-        assert!(patch("Binary", Means::Retracted, ElementTable::r4()).is_err_and(|remedy| remedy.contains("purged")));
+        assert!(patch("Binary", Means::Retracted, ElementTable::r4()).is_none());
     }
 
     #[test]
@@ -157,13 +155,13 @@ mod tests {
             assert_eq!(shown(kind, Means::Ended), [format!("status={status}")], "{kind}");
         }
         assert_eq!(shown("Practitioner", Means::Ended), ["active=false"]);
-        assert!(patch("Observation", Means::Ended, ElementTable::r4()).is_err());
-        assert!(patch("Basic", Means::Ended, ElementTable::r4()).is_err());
+        assert!(patch("Observation", Means::Ended, ElementTable::r4()).is_none());
+        assert!(patch("Basic", Means::Ended, ElementTable::r4()).is_none());
     }
 
     #[test]
     fn a_purge_and_a_removal_patch_nothing() {
-        assert_eq!(patch("Patient", Means::Purged, ElementTable::r4()), Ok(vec![]));
-        assert_eq!(patch("Patient", Means::Removed, ElementTable::r4()), Ok(vec![]));
+        assert_eq!(patch("Patient", Means::Purged, ElementTable::r4()), Some(vec![]));
+        assert_eq!(patch("Patient", Means::Removed, ElementTable::r4()), Some(vec![]));
     }
 }

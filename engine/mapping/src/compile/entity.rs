@@ -9,7 +9,7 @@ use super::{
 use crate::{
     check::{self, Scope, SourceOf, Target, Typed, Use},
     deletes,
-    error::{Faults, did_you_mean},
+    error::Faults,
     expr::Expr,
     map::{CodeTable, Deletion, Entity, Join, Reads, Subject},
     r4::Group,
@@ -204,7 +204,7 @@ impl<'n> Maker<'_, 'n> {
         let Some(means) = means else { return (None, None, Vec::new()) };
         let mut known = vec!["row"];
         known.extend(when.is_some().then_some("when"));
-        known.extend(flags.iter().map(|(key, _)| &*key.text));
+        known.extend(flags.iter().map(|(key, _)| &*key.text).filter(|name| !matches!(*name, "row" | "when")));
         means.only(&known, self.faults);
         let row = self.deletion(&means, "row");
         let when = when.and_then(|(_, truth)| {
@@ -235,18 +235,19 @@ impl<'n> Maker<'_, 'n> {
     fn deletion(&mut self, means: &Words<'_>, line: &str) -> Option<Deletion> {
         let text = means.text(line, &format!("say what it means: {MEANS}"), self.faults)?;
         let at = means.get(line).map_or(means.at, |node| node.at);
-        let Some(found) = meaning(text) else {
-            let near = did_you_mean(text, ["retracted", "ended", "purged", "removed"].into_iter());
-            self.faults.add(at, format!("`{text}` is no meaning of a deletion"), format!("{near} {MEANS}"));
+        let Some((_, found)) = MEANINGS.into_iter().find(|(name, _)| *name == text) else {
+            self.faults.add(at, format!("`{text}` is no meaning of a deletion"), format!("write {MEANS}"));
             return None;
         };
-        match deletes::patch(self.head.resource.as_ref()?.as_str(), found, self.world.elements) {
-            Ok(patch) => Some(Deletion { flag: line.into(), means: found, patch }),
-            Err(remedy) => {
-                self.faults.add(at, format!("R4 cannot say `{text}` of this resource type"), remedy);
-                None
-            }
+        let kind = self.head.resource.as_ref()?;
+        let patch = |means| deletes::patch(kind.as_str(), means, self.world.elements);
+        if let Some(patch) = patch(found) {
+            return Some(Deletion { flag: line.into(), means: found, patch });
         }
+        let can: Vec<&str> =
+            MEANINGS.iter().filter(|(_, means)| patch(*means).is_some()).map(|(name, _)| *name).collect();
+        self.faults.add(at, format!("R4 has no way to say `{text}` of {kind}"), format!("choose {}", can.join(" or ")));
+        None
     }
 
     fn content(&mut self, scope: &mut Scope<'_>) -> (Option<Object>, Option<Box<str>>) {
@@ -320,15 +321,8 @@ fn with_labels(mut object: Object, labels: Option<crate::template::Member>) -> O
     object
 }
 
-fn meaning(text: &str) -> Option<Means> {
-    Some(match text {
-        "retracted" => Means::Retracted,
-        "ended" => Means::Ended,
-        "purged" => Means::Purged,
-        "removed" => Means::Removed,
-        _ => return None,
-    })
-}
+const MEANINGS: [(&str, Means); 4] =
+    [("retracted", Means::Retracted), ("ended", Means::Ended), ("purged", Means::Purged), ("removed", Means::Removed)];
 
 const STALE: &str =
     "`stale: remap` maps the unit again when a joined row changes, `stale: allowed` leaves it as it was";

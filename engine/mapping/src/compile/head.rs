@@ -95,29 +95,31 @@ pub(super) fn table<'n>(
         faults.add(
             node.at,
             format!("table {name} is not captured"),
-            format!("{remedy}, or add it to the source's tables"),
+            format!("{remedy} Else add it to the source's tables"),
         );
     }
     (Some(name), schema)
 }
 
 /// The key columns: exactly the table's own key, because rows are found by it.
-fn key<'n>(node: &'n Node, schema: Option<&TableSchema>, faults: &mut Faults) -> Vec<&'n str> {
+fn key<'n>(node: &'n Node, schema: Option<&'n TableSchema>, faults: &mut Faults) -> Vec<&'n str> {
     let named = words::names(node, "key", faults);
     let Some(schema) = schema else { return named.into_iter().map(|(name, _)| name).collect() };
     let mut known = true;
     for (name, at) in &named {
         known &= column(schema, name, *at, faults).is_some();
     }
-    let own: Vec<&str> =
+    let own: Vec<&'n str> =
         schema.key.iter().filter_map(|place| Some(&*schema.columns.get(usize::from(*place))?.name)).collect();
-    let given: Vec<&str> = named.into_iter().map(|(name, _)| name).collect();
+    let given: Vec<&'n str> = named.into_iter().map(|(name, _)| name).collect();
     if own.is_empty() {
         let remedy = "give the table a primary key, or a replica identity by a unique index";
         faults.add(node.at, format!("{} has no key, so its rows cannot be told apart", schema.table), remedy);
     } else if known && given != own {
         let reason = format!("the key of {} is not {}", schema.table, given.join(", "));
         faults.add(node.at, reason, format!("write its own key: `key: [{}]`", own.join(", ")));
+        // What refers to it is checked against the key that it should have.
+        return own;
     }
     given
 }

@@ -348,6 +348,14 @@ impl Tree<'_, '_> {
 
     /// Checks texts that are known before any row against a closed choice of codes.
     fn codes(&mut self, texts: &Texts, at: Place, primitive: Primitive, here: &Here<'_>) -> Option<()> {
+        if let Texts::Only(texts) = texts
+            && let Some((text, why)) = texts
+                .iter()
+                .find_map(|text| Some((text, format::text(text, primitive).err().filter(|_| !text.is_empty())?)))
+        {
+            self.faults.add(at, format!("{} does not take '{text}'", here.path), why);
+            return None;
+        }
         let own = here.spot.codes();
         let (path, codes) = match (&own, here.binding) {
             (Some(codes), _) => (here.path, codes),
