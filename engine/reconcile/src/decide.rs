@@ -102,9 +102,7 @@ fn deleted(mut draft: Draft<'_>, means: Means, patch: &[FieldChange]) -> Vec<Dec
         Means::Purged => draft.finish(Verdict::Frozen, Rule::Purge),
         Means::Removed => settle(draft, before != Presence::Deleted(Means::Removed)),
         Means::Retracted | Means::Ended => {
-            for change in patch {
-                draft.change(&change.address, change.value.as_ref());
-            }
+            draft.patch(patch);
             draft.displace_overlapped();
             let changed = !draft.fields.is_empty() || before == Presence::Deleted(Means::Removed);
             settle(draft, changed)

@@ -53,6 +53,27 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Applies a deletion's patch. A removal takes whatever lies inside its address, also what others wrote there: R4
+    /// forbids some elements beside `entered-in-error`, and forbids them whoever wrote them.
+    pub fn patch(&mut self, patch: &[FieldChange]) {
+        let state = self.state;
+        let set =
+            |address: &FieldAddress| patch.iter().any(|change| change.value.is_some() && change.address == *address);
+        for change in patch {
+            if change.value.is_some() {
+                self.change(&change.address, change.value.as_ref());
+                continue;
+            }
+            let goes = |address: &FieldAddress| change.address.covers(address) && !set(address);
+            for address in state.fields.0.keys().filter(|address| goes(address)) {
+                self.change(address, None);
+            }
+            for (address, value) in state.foreign.0.iter().filter(|(address, _)| goes(address)) {
+                self.displace(address, value);
+            }
+        }
+    }
+
     /// An element of somebody else's that has to go, kept as a loser.
     pub fn displace(&mut self, address: &FieldAddress, value: &Json) {
         self.foreign.push(FieldChange { address: address.clone(), value: None });
@@ -74,6 +95,7 @@ impl<'a> Draft<'a> {
             .0
             .iter()
             .filter(|(theirs, _)| set.iter().any(|ours| ours.covers(theirs) || theirs.covers(ours)))
+            .filter(|(theirs, _)| !self.foreign.iter().any(|change| change.address == **theirs))
             .collect();
         for (address, value) in overlapped {
             self.displace(address, value);

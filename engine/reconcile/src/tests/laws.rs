@@ -189,3 +189,23 @@ fn a_trace_and_a_decisions_debug_hold_no_value() {
     assert!(!shown.contains("weight") && !shown.contains("final"));
     assert!(decision.expect("decided").trace.iter().all(|words| !words.contains("weight")));
 }
+
+#[test]
+fn a_patch_that_removes_an_element_takes_all_of_it_and_sets_what_it_sets() {
+    let code = |text: &str| format!(r#""status":"final","code":{{"coding":[{text}],"text":"weight"}}"#);
+    let (ours, coding) =
+        (code(r#"{"system":"a","code":"1"},{"system":"b","code":"2"}"#), r#"{"system":"a","code":"9"}"#);
+    let mut state = start();
+    step(&mut state, &candidate(Content::Present(fields(&ours)), &LEGACY));
+    let accepted = cause("accepted", &state);
+    step(&mut state, &accepted);
+    let set = fields(&format!(r#""code":{{"coding":[{coding}]}}"#)).0.into_iter();
+    let mut patch = vec![FieldChange { address: FieldAddress::new("code"), value: None }];
+    patch.extend(set.map(|(address, value)| FieldChange { address, value: Some(value) }));
+    let content = Content::Deleted { means: Means::Retracted, flag: "voided".into(), patch };
+    step(&mut state, &candidate(content.clone(), &LEGACY));
+    assert_eq!(state.fields, fields(&format!(r#""status":"final","code":{{"coding":[{coding}]}}"#)));
+    // The same again changes nothing: what the patch sets is not what it removes.
+    let again = step(&mut state, &candidate(content, &LEGACY));
+    assert!(again.is_none_or(|decision| decision.fields.is_empty()));
+}
