@@ -80,6 +80,11 @@ pub fn joined(table: &TableName, index: u16, value: &RowKey) -> KeyRange {
     range_of(named(JOIN, table.as_str()).bytes(&index.to_be_bytes()).closed_key(value).0)
 }
 
+/// Every entry of every join index.
+pub fn joins() -> KeyRange {
+    range_of(vec![JOIN])
+}
+
 /// The key of the joined row, from a key in [`joined`]'s range.
 pub fn joined_key(table: &TableName, index: u16, value: &RowKey, key: &[u8]) -> Option<RowKey> {
     key.strip_prefix(joined(table, index, value).0.as_slice()).map(RowKey::from_bytes)

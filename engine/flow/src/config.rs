@@ -1,6 +1,6 @@
 //! What a flow is told at its start. Nothing here changes a decision that is recorded.
 
-use model::{EntryId, SystemId, elements::Elements};
+use model::{EntryId, SystemId};
 
 use std::collections::BTreeSet;
 
@@ -21,8 +21,6 @@ pub struct Config {
     pub limits: Limits,
     /// The number of the engine's behaviour (J38).
     pub behaviour: u32,
-    /// The R4 table.
-    pub elements: &'static dyn Elements,
     /// Inputs that panicked twice: their units are parked as `internal` (J32).
     pub quarantine: BTreeSet<EntryId>,
 }

@@ -1,9 +1,44 @@
 //! The step machines: ingest, decide, deliver, recover. Inputs in, outputs out; the runtime and the simulator drive the same code.
+//!
+//! Has no I/O, no clock, no randomness. `now` serves retries and batching only: it reaches no entry, decision or hash (J34).
+//! Reading the state inside a step is pure, because the state is a function of history.
+//!
+//! ```text
+//!  captured ─► ingest ─► append ─► (durable) ─► fold ─► shadow, marks ─► map ─► decide ─► record ─► (durable) ─► deliver ─► send
+//!                                                 ▲                                                                │
+//!                                                 └───────────────────────── Acked, durable ◄──────────────────────┘
+//! ```
 
+mod apply;
+mod body;
+mod chunk;
 pub mod config;
+
+mod decide;
+mod deliver;
+mod fold;
+mod hold;
+mod index;
+mod ingest;
 mod input;
+mod ledger;
+mod marks;
+mod meta;
 mod query;
+mod recover;
+mod rows;
+mod shadow;
+mod step;
+mod stored;
+mod tables;
+mod visible;
+mod waiting;
 
 pub use config::{Config, Limits, SinkSettings, SourceSettings};
 pub use input::{Act, AppendId, FlowInput, FlowOutput, Scope};
 pub use query::{Blocked, Halt, HeldItem, ParkedItem, SourceStatus, Status, UnitView};
+pub use shadow::ShadowRow;
+pub use step::Flow;
+
+/// The number of this engine's behaviour: it changes with every change that can alter one byte of a decision (J38).
+pub const BEHAVIOUR: u32 = 1;

@@ -1,7 +1,12 @@
 //! What people ask a running flow: answers hold names, counts and texts, never a patient's value.
 
-use crate::input::Scope;
-use model::{EntityName, EntryId, Incarnation, SourcePosition, SystemId, TableName, Timestamp, Unit, Verdict};
+use crate::{apply::Listed, ingest::SourceState, input::Scope, ledger, meta::Phase, step::Flow, stored};
+use model::{
+    AggregateState, Answer, EntityName, EntryId, Incarnation, SourcePosition, SystemId, TableName, Timestamp, Unit,
+    Verdict,
+};
+use ports::{StateTxn, TableResume};
+use schemas::keys;
 
 /// Where everything stands.
 #[derive(Clone, Debug)]
@@ -59,7 +64,10 @@ pub struct SourceStatus {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Blocked {
     /// A transaction of so many rows is being folded.
-    Transaction { rows: u64 },
+    Transaction {
+        /// How many.
+        rows: u64,
+    },
     /// `effects_ahead_max` effects wait for their outcomes.
     EffectsAhead,
     /// A checkpoint waits for the decisions log.
@@ -116,4 +124,126 @@ pub struct UnitView {
     pub version: Option<Box<str>>,
     /// Effects without an outcome: decision number and what they wait for.
     pub unsettled: Vec<(u64, String)>,
+}
+
+impl Flow {
+    /// Where everything stands.
+    pub fn status(&self, state: &dyn StateTxn) -> Status {
+        let listed = self.listed(state);
+        let held = self.tables.state.values().filter(|table| table.held.is_some()).count() + self.holds.iter().count();
+        let map = match &self.map {
+            None => Err("no map is in force: captures only; lockstep activate".to_string()),
+            Some(active) if active.map.is_none() => {
+                Err(self.halts.get(&Scope::Map).cloned().unwrap_or_else(|| "the map waits for its tables".into()))
+            }
+            Some(active) => Ok((active.name.clone(), active.hash)),
+        };
+        Status {
+            source: self.source_status(),
+            journal: self.journal_tail,
+            decisions: self.decisions_tail,
+            folding: self.place.input,
+            folded_at: self.place.at,
+            blocked: self
+                .blocked
+                .filter(|_| self.place.phase != Phase::Fresh || self.checkpoint_due || !self.is_live()),
+            unsettled: self.deliver.unsettled as u64,
+            waiting: self.deliver.waiting as u64,
+            in_flight: self.deliver.in_flight as u64,
+            accepted: self.deliver.accepted,
+            stale: self.stale,
+            parked: listed.iter().filter(|one| !one.held).count() as u64,
+            held: (held + listed.iter().filter(|one| one.held).count()) as u64,
+            map,
+            halts: self.halts(),
+        }
+    }
+
+    fn source_status(&self) -> SourceStatus {
+        let resume = &self.ingest.resume;
+        let tables = resume.tables.iter().map(|(table, state)| match state {
+            TableResume::Ready => (table.clone(), true, 0),
+            TableResume::Open { next_chunk, .. } => (table.clone(), false, *next_chunk),
+        });
+        SourceStatus {
+            system: self.config.source.system.clone(),
+            state: match self.ingest.state {
+                SourceState::Closed | SourceState::Preparing | SourceState::Opening => "opening",
+                SourceState::Streaming => "streaming",
+                SourceState::Down => "down",
+                SourceState::Stopped => "stopped",
+            },
+            incarnation: resume.incarnation,
+            passed: resume.passed,
+            committed_at: self.committed_at,
+            tables: tables.collect(),
+        }
+    }
+
+    /// What is known of a unit.
+    pub fn unit(&self, unit: &Unit, state: &dyn StateTxn) -> Option<UnitView> {
+        let key = ledger::unit_key(unit.id, state)?;
+        let aggregate: AggregateState = stored::get(state, &keys::aggregate(&key.entity, &key.key))?;
+        Some(UnitView {
+            unit: unit.clone(),
+            entity: key.entity.clone(),
+            n: aggregate.n,
+            verdict: aggregate.verdict,
+            fields: aggregate.fields.0.keys().map(|address| format!("{address:?}")).collect(),
+            version: ledger::held(&self.deliver.system, &key, state).version,
+            unsettled: self.deliver.describe(unit),
+        })
+    }
+
+    /// Parked units, by cause.
+    pub fn parked(&self, state: &dyn StateTxn) -> Vec<ParkedItem> {
+        let mut items: Vec<ParkedItem> = Vec::new();
+        for Listed { held, cause, unit } in self.listed(state) {
+            match items.last_mut().filter(|item| item.cause == cause) {
+                _ if held => {}
+                Some(item) => item.count += 1,
+                None => items.push(ParkedItem { cause, count: 1, first: unit }),
+            }
+        }
+        items
+    }
+
+    /// Everything that waits for a person.
+    pub fn held(&self, state: &dyn StateTxn) -> Vec<HeldItem> {
+        let mut items = Vec::new();
+        let mut add = |name: String, question: &str, answers: &[Answer]| {
+            items.push(HeldItem { name: name.into(), question: question.into(), answers: answers.to_vec() });
+        };
+        if let Some((_, question)) = &self.ingest.gap {
+            add(format!("source:{}", self.config.source.system), question, &[Answer::Accept]);
+        }
+        for (table, one) in &self.tables.state {
+            if let Some(question) = &one.held {
+                let first = if one.truncated.is_some() { Answer::Expand } else { Answer::Accept };
+                add(format!("table:{table}"), question, &[first, Answer::ReadAgain]);
+            }
+        }
+        for (entity, question) in self.holds.iter() {
+            add(format!("entity:{entity}"), question, &[Answer::Release]);
+        }
+        for Listed { cause, unit, .. } in self.listed(state).into_iter().filter(|one| one.held) {
+            add(
+                format!("unit:{unit}"),
+                &cause,
+                &[Answer::Recreate, Answer::KeepDeleted, Answer::Accept, Answer::Release],
+            );
+        }
+        items
+    }
+
+    /// Units that are parked or held, by cause.
+    fn listed(&self, state: &dyn StateTxn) -> Vec<Listed> {
+        let (from, to) = keys::all_parked();
+        let mut all = Vec::new();
+        state.range(&from, &to, &mut |_, bytes| {
+            all.push(stored::value(bytes));
+            true
+        });
+        all
+    }
 }

@@ -1,0 +1,290 @@
+//! From entries to decisions: a commit makes its rows visible and marks units; marked units are mapped in mark order, in
+//! steps; each step is one record (J11–J13, J17).
+//!
+//! * Nothing of the partition is decided between the steps of one input; memory does not depend on its transaction.
+//! * What is recorded is folded, never decided again (J18).
+//! * A panic inside is the caller's to catch: it throws the state away; the second on one input parks its units (J32).
+
+use crate::{
+    input::{AppendId, FlowOutput},
+    meta::Phase,
+    query::Blocked,
+    recover::{Found, Stage},
+    rows::{self, StateRows},
+    step::Flow,
+    stored,
+    visible::Taken,
+    waiting,
+};
+use mapping::Mapped;
+use model::{
+    AggregateState, Candidate, Cause, Decided, Decision, Effect, EntityName, Entry, FieldAddress, Hash, Header, Mark,
+    Outcome, Record,
+};
+use ports::StateTxn;
+use reconcile::RuleSet;
+use schemas::{keys, r4::ElementTable};
+
+impl Flow {
+    /// One unit of work. False: something must come first (an input, a read, a durable record).
+    pub(crate) fn work_once(&mut self, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) -> bool {
+        if !matches!(self.stage, Stage::Folding | Stage::Live) {
+            return false;
+        }
+        match self.place.phase {
+            Phase::Fresh => self.begin(state, out),
+            Phase::Rows { next } => self.rows_read_back(next, out),
+            Phase::Steps { done } => self.decide(done, state, out),
+        }
+    }
+
+    /// Folds the next durable entry.
+    fn begin(&mut self, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) -> bool {
+        if self.needs_records(out) || self.fenced(state, out) {
+            return false;
+        }
+        let Some((header, entry)) = self.visible.take() else {
+            out.extend(self.visible.wants_read().map(FlowOutput::ReadJournal));
+            return self.caught_up(state, out);
+        };
+        if header.id < self.refolded_upto {
+            self.refold_open(header.id, entry);
+            return true;
+        }
+        self.place.input = header.id;
+        self.place.at = header.appended_at;
+        self.blocked = None;
+        if self.stage == Stage::Folding {
+            self.ingest.note(header.id, &entry);
+            self.note_covered(header.id);
+        }
+        self.timers_due(header, state);
+        self.fold_entry(header, entry, state, out);
+        if self.place.phase == Phase::Fresh {
+            if self.causes.is_empty() && !self.marked {
+                self.finish_input(false);
+            } else {
+                self.place.phase = Phase::Steps { done: 0 };
+            }
+        }
+        true
+    }
+
+    /// What an entry changes, and whom it dirties.
+    fn fold_entry(&mut self, header: Header, entry: Taken, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
+        let id = header.id;
+        match &*entry {
+            Entry::Row(row) if row.commit.is_none() => self.open_row(id, entry),
+            Entry::Row(row) => {
+                self.committed_at = row.commit.as_ref().map(|commit| commit.committed_at);
+                self.fold_row(id, row, state);
+            }
+            Entry::Truncate { .. } => self.open_row(id, entry),
+            Entry::Commit { commit, .. } => {
+                self.committed_at = Some(commit.committed_at);
+                self.commit(id, state, out);
+            }
+            Entry::Void { .. } => self.forget_transaction(),
+            Entry::Chunk(chunk) => self.fold_chunk(id, chunk, state, out),
+            Entry::Schema { fingerprint, schema, .. } => self.learn_schema(*fingerprint, schema, state, out),
+            Entry::Slot { .. } => self.new_slot(state),
+            Entry::Snapshot { mark, .. } => self.snapshot_mark(mark, state),
+            Entry::Bound(bound) => self.bound(bound, state),
+            Entry::Activated(activated) => self.activated(activated, state, out),
+            Entry::Acked(acked) => {
+                self.settle(id, &entry, state);
+                if !matches!(acked.outcome, Outcome::Accepted { .. } | Outcome::Observed) {
+                    self.causes.push(Cause::Acked { id, acked: acked.clone() });
+                }
+            }
+            Entry::Resource { system, unit, version, deleted, body } => self.causes.push(Cause::Foreign {
+                id,
+                system: system.clone(),
+                unit: unit.clone(),
+                version: version.clone(),
+                deleted: *deleted,
+                body: body.clone(),
+            }),
+            Entry::Reviewed { unit, answer, .. } => {
+                self.causes.push(Cause::Reviewed { id, unit: unit.clone(), answer: *answer });
+            }
+            Entry::Control(control) => self.controlled(id, &control.act, state, out),
+            Entry::Opened { .. }
+            | Entry::Message { .. }
+            | Entry::Heartbeat { .. }
+            | Entry::Clock
+            | Entry::Unbound { .. }
+            | Entry::Sending { .. }
+            | Entry::Passed { .. }
+            | Entry::Placed { .. }
+            | Entry::Leave { .. }
+            | Entry::Enter { .. } => {}
+        }
+    }
+
+    /// The next step of the present input.
+    fn decide(&mut self, done: u32, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) -> bool {
+        match self.find_recorded(done + 1) {
+            Found::Reading => out.extend(self.wants_decisions().map(FlowOutput::ReadDecisions)),
+            Found::Step(decided) => return self.fold_recorded(decided, state, out),
+            Found::Skipped => return self.end_input(state),
+            Found::Nothing if self.stage == Stage::Folding => return self.recorded_all(state, out),
+            Found::Nothing
+                if self.causes.is_empty() && self.deliver.ahead() >= self.config.limits.effects_ahead_max =>
+            {
+                self.blocked = Some(Blocked::EffectsAhead);
+            }
+            Found::Nothing => return self.decide_live(done, state, out),
+        }
+        false
+    }
+
+    fn decide_live(&mut self, done: u32, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) -> bool {
+        let (input, gate) = (self.place.input, self.next_append_id());
+        let mut decisions = Vec::new();
+        let mut upto = None;
+        for cause in std::mem::take(&mut self.causes) {
+            self.decide_cause(&cause, gate, state, &mut decisions);
+        }
+        if decisions.is_empty() {
+            if self.bind_marked(state, out) {
+                return false;
+            }
+            for mark in self.next_marks(self.config.limits.step_units_max, state) {
+                if let Some(cause) = self.map_mark(&mark, state) {
+                    self.decide_cause(&cause, gate, state, &mut decisions);
+                }
+                upto = Some(mark);
+            }
+        }
+        if let Some(upto) = &upto {
+            self.clear_marks(upto, state);
+        }
+        let last = !self.any_marks(state);
+        if !decisions.is_empty() {
+            let (decisions, effects) = decisions.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
+            let effects: Vec<Effect> = effects.into_iter().flatten().collect();
+            let behaviour = self.config.behaviour;
+            let decided = Decided { input, step: done + 1, upto, last, decisions, effects, behaviour };
+            self.flush_skipped(out);
+            self.record(gate, vec![Record::Decided(decided)], out);
+            self.place.phase = Phase::Steps { done: done + 1 };
+        }
+        if last {
+            self.finish_input(matches!(self.place.phase, Phase::Steps { done } if done > 0));
+        }
+        true
+    }
+
+    /// Decides one cause and folds the decisions at once: the next cause of the step sees them.
+    fn decide_cause(
+        &mut self,
+        cause: &Cause,
+        gate: AppendId,
+        state: &mut dyn StateTxn,
+        all: &mut Vec<(Decision, Option<Effect>)>,
+    ) {
+        let Some((unit, entity)) = subject(cause, state) else { return };
+        let before = stored::get(state, &keys::aggregate(&entity.entity, &entity.key))
+            .unwrap_or_else(|| AggregateState::new(unit, entity.entity.clone()));
+        for decision in self.ruled(&before, cause) {
+            let effect = self.apply(&decision, Some(gate), state);
+            all.push((decision, effect));
+        }
+    }
+
+    /// Asks the rules in force.
+    fn ruled(&self, before: &AggregateState, cause: &Cause) -> Vec<Decision> {
+        let map = self.map.as_ref().and_then(|active| active.map.as_ref());
+        let mapped = |name: &EntityName, address: &FieldAddress| {
+            map.and_then(|map| Some(&map.entities()[map.entity(name)?])).is_some_and(|entity| entity.owns(address))
+        };
+        let rules = RuleSet {
+            ruleset: self.map.as_ref().map_or_else(Hash::default, |active| active.hash),
+            behaviour: self.config.behaviour,
+            elements: ElementTable::r4(),
+            pipeline: &self.config.pipeline,
+            system: &self.config.sink.system,
+            generation: 0,
+            legacy: &self.config.source.system,
+            mapped: &mapped,
+        };
+        reconcile::decide(before, cause, &rules)
+    }
+
+    /// Maps one marked unit.
+    fn map_mark(&self, mark: &Mark, state: &dyn StateTxn) -> Option<Cause> {
+        let active = self.map.as_ref()?.map.as_ref()?;
+        let entity = active.entities().get(usize::from(mark.entity))?;
+        let unit = rows::unit(state, &entity.name, &mark.key)?;
+        if self.config.quarantine.contains(&mark.cause) {
+            let (entity, cites) = (entity.name.clone(), vec![Entry::cite(mark.cause)]);
+            return Some(Cause::Unmappable { unit, entity, cause: "internal".into(), cites });
+        }
+        let view = StateRows { state, tables: &self.tables, indexes: &self.indexes };
+        let system = &self.config.source.system;
+        match mapping::map(&view, active, usize::from(mark.entity), &mark.key, &unit, system) {
+            Mapped::Candidate(candidate) => Some(Cause::Candidate(candidate)),
+            Mapped::Unmappable { cause, cites } => {
+                Some(Cause::Unmappable { unit, entity: entity.name.clone(), cause, cites })
+            }
+            Mapped::Waiting { on, cites } => Some(Cause::Waiting { unit, entity: entity.name.clone(), on, cites }),
+            Mapped::NeverSeen => None,
+        }
+    }
+
+    /// Ends the present input; `recorded` = some step of it has a record.
+    pub(crate) fn finish_input(&mut self, recorded: bool) {
+        let input = self.place.input;
+        if !recorded && input.seq > self.covered {
+            let from = self.skipped.map_or(input, |(from, _)| from);
+            self.skipped = Some((from, input));
+        }
+        self.marked = false;
+        self.place.phase = Phase::Fresh;
+        self.place.input = input.next();
+    }
+
+    /// Ends an input whose marks decide nothing.
+    pub(crate) fn end_input(&mut self, state: &mut dyn StateTxn) -> bool {
+        self.causes.clear();
+        for mark in stored::keys(state, &keys::marks_of(self.place.input), usize::MAX) {
+            state.delete(&mark);
+        }
+        self.finish_input(false);
+        true
+    }
+
+    /// Writes down the inputs that decided nothing since the last record.
+    pub(crate) fn flush_skipped(&mut self, out: &mut Vec<FlowOutput>) {
+        if let Some((from, to)) = self.skipped.take() {
+            let id = self.next_append_id();
+            self.record(id, vec![Record::Skipped { from, to }], out);
+        }
+    }
+
+    /// Timers that are due before this entry are its first steps (J34).
+    fn timers_due(&mut self, header: Header, state: &mut dyn StateTxn) {
+        if self.next_timer.is_none_or(|due| due > header.appended_at) {
+            return;
+        }
+        for late in waiting::due(header.appended_at, state) {
+            let Some(unit) = rows::unit(state, &late.entity, &late.key) else { continue };
+            let (cause, cites) = ("waited too long for a reference".into(), vec![Entry::cite(header.id)]);
+            self.causes.push(Cause::Unmappable { unit, entity: late.entity, cause, cites });
+        }
+    }
+}
+
+/// The unit a cause is about, with its entity and key.
+fn subject(cause: &Cause, state: &dyn StateTxn) -> Option<(model::Unit, waiting::UnitKey)> {
+    let unit = match cause {
+        Cause::Candidate(Candidate { unit, .. })
+        | Cause::Unmappable { unit, .. }
+        | Cause::Waiting { unit, .. }
+        | Cause::Foreign { unit, .. }
+        | Cause::Reviewed { unit, .. } => unit,
+        Cause::Acked { acked, .. } => &acked.unit,
+    };
+    Some((unit.clone(), crate::ledger::unit_key(unit.id, state)?))
+}

@@ -1,0 +1,297 @@
+//! Folding the source's entries into the shadow: rows at their commit, chunks, schemas, readiness.
+
+use crate::{
+    chunk::{self, Folded},
+    index,
+    input::{FlowOutput, Scope},
+    meta::Phase,
+    shadow::{self, Changed, ShadowRow},
+    step::{Flow, Transaction},
+    stored,
+    visible::{Taken, weight},
+};
+use model::{
+    Chunk, Cite, Entry, EntryId, Fingerprint, Incarnation, Journaled, Row, RowChange, RowEntry, RowKey, SnapshotMark,
+    SourcePosition, TableName, TableSchema,
+};
+use ports::StateTxn;
+use schemas::{Plan, keys};
+use std::sync::Arc;
+
+/// Where and when a row change was told.
+struct Told {
+    cite: Cite,
+    incarnation: Incarnation,
+    position: SourcePosition,
+    schema: Fingerprint,
+}
+
+impl Flow {
+    /// A row or truncation whose commit is still to come: kept, if there is room.
+    pub(crate) fn open_row(&mut self, id: EntryId, entry: Taken) {
+        self.place.open.get_or_insert(id);
+        let transaction = &mut self.transaction;
+        transaction.count += u64::from(matches!(&*entry, Entry::Row(_)));
+        transaction.bytes += weight(&entry);
+        if transaction.bytes > self.config.limits.transaction_bytes_max {
+            transaction.spilled = true;
+            transaction.rows = Vec::new();
+        } else if !transaction.spilled {
+            transaction.rows.push((id, entry));
+        }
+    }
+
+    /// The open transaction is void.
+    pub(crate) fn forget_transaction(&mut self) {
+        self.transaction = Transaction::default();
+        self.place.open = None;
+    }
+
+    /// A commit: its rows become visible together (J11).
+    pub(crate) fn commit(&mut self, id: EntryId, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
+        let transaction = std::mem::take(&mut self.transaction);
+        let first = self.place.open.take().unwrap_or(id);
+        if transaction.spilled {
+            self.place.phase = Phase::Rows { next: first };
+            self.blocked = Some(crate::query::Blocked::Transaction { rows: transaction.count });
+            self.marked = true;
+            return self.read_rows(first, out);
+        }
+        for (id, entry) in transaction.rows {
+            self.fold_visible(id, &entry, state);
+        }
+    }
+
+    fn read_rows(&mut self, next: EntryId, out: &mut Vec<FlowOutput>) {
+        self.reading_rows = true;
+        out.push(FlowOutput::ReadJournal(next));
+    }
+
+    /// Goes on reading a large transaction's rows back. False: they are on their way.
+    pub(crate) fn rows_read_back(&mut self, next: EntryId, out: &mut Vec<FlowOutput>) -> bool {
+        if !self.reading_rows {
+            self.read_rows(next, out);
+        }
+        false
+    }
+
+    /// Rows of a large transaction, read back.
+    pub(crate) fn fold_rows_read(&mut self, mut next: EntryId, entries: Vec<Journaled>, state: &mut dyn StateTxn) {
+        self.reading_rows = false;
+        let commit = self.place.input;
+        for entry in entries.iter().filter(|entry| entry.header.id >= next && entry.header.id < commit) {
+            self.fold_visible(entry.header.id, &entry.entry, state);
+        }
+        if let Some(last) = entries.last() {
+            next = last.header.id.next();
+        }
+        self.place.phase = if next >= commit { Phase::Steps { done: 0 } } else { Phase::Rows { next } };
+    }
+
+    fn fold_visible(&mut self, id: EntryId, entry: &Entry, state: &mut dyn StateTxn) {
+        match entry {
+            Entry::Row(row) if row.commit.is_none() => self.fold_row(id, row, state),
+            Entry::Truncate { tables, position, incarnation, .. } => {
+                for table in tables {
+                    let one = self.tables.state.entry(table.clone()).or_default();
+                    (one.truncated, one.incarnation) = (Some(*position), *incarnation);
+                    one.held = Some("truncated at the source: expand to deletes, or read again?".into());
+                }
+                self.tables.save(state);
+            }
+            _ => {}
+        }
+    }
+
+    /// One visible row change.
+    pub(crate) fn fold_row(&mut self, id: EntryId, row: &RowEntry, state: &mut dyn StateTxn) {
+        let plan = self.tables.plan(row.schema).expect("a row's Schema entry lies before it").clone();
+        let told =
+            Told { cite: Entry::cite(id), incarnation: row.incarnation, position: row.position, schema: row.schema };
+        let key = |row: &Row| plan.key(row).ok().flatten();
+        match &row.change {
+            RowChange::Insert(after) => self.upsert(&plan, key(after), None, after, &told, state),
+            RowChange::Update { before, after } => {
+                let old = before.as_ref().and_then(key);
+                self.upsert(&plan, key(after), old, after, &told, state);
+            }
+            RowChange::Delete { before } => {
+                if let Some(key) = key(before) {
+                    self.delete(plan.schema().table.clone(), key, &told, state);
+                }
+            }
+        }
+    }
+
+    fn upsert(
+        &mut self,
+        plan: &Arc<Plan>,
+        key: Option<RowKey>,
+        old_key: Option<RowKey>,
+        after: &Row,
+        told: &Told,
+        state: &mut dyn StateTxn,
+    ) {
+        let table = plan.schema().table.clone();
+        // A keyless table is append-only: each row is a fact of its own, named by its entry (J15).
+        let Some(key) = key else { return };
+        let moved = old_key.filter(|old| *old != key);
+        let source_row = shadow::get(state, &table, moved.as_ref().unwrap_or(&key));
+        let present = if moved.is_some() { shadow::get(state, &table, &key) } else { source_row.clone() };
+        if self.is_stale(present.as_ref(), told) {
+            return;
+        }
+        let before = |row: &Option<ShadowRow>, tables: &crate::tables::Tables| {
+            row.as_ref().and_then(|row| Some((tables.plan(row.schema)?.clone(), row.row.clone()?)))
+        };
+        let old = before(&source_row, &self.tables);
+        let filled = shadow::filled(plan, after, old.as_ref().map(|(plan, row)| (&**plan, row)));
+        let row = ShadowRow {
+            incarnation: told.incarnation,
+            position: told.position,
+            cite: told.cite,
+            schema: told.schema,
+            row: Some(filled.clone()),
+        };
+        let before = before(&present, &self.tables);
+        if let Some(moved) = moved {
+            self.delete(table.clone(), moved, told, state);
+        }
+        stored::put(state, &keys::row(&table, &key), &row);
+        self.changed(Changed { table, key, before, after: Some((plan.clone(), filled)) }, state);
+    }
+
+    fn delete(&mut self, table: TableName, key: RowKey, told: &Told, state: &mut dyn StateTxn) {
+        let present = shadow::get(state, &table, &key);
+        if self.is_stale(present.as_ref(), told) {
+            return;
+        }
+        let store_key = keys::row(&table, &key);
+        if self.tables.state.get(&table).is_some_and(|table| table.ready) {
+            state.delete(&store_key);
+        } else {
+            let Told { cite, incarnation, position, schema } = *told;
+            stored::put(state, &store_key, &ShadowRow { incarnation, position, cite, schema, row: None });
+        }
+        let before = present.and_then(|row| Some((self.tables.plan(row.schema)?.clone(), row.row?)));
+        self.changed(Changed { table, key, before, after: None }, state);
+    }
+
+    fn is_stale(&mut self, present: Option<&ShadowRow>, told: &Told) -> bool {
+        let stale = present.is_some_and(|row| row.as_of() >= (told.incarnation, told.position));
+        self.stale += u64::from(stale);
+        stale
+    }
+
+    /// Moves indexes and marks whom a change dirties (J13, J14).
+    fn changed(&mut self, changed: Changed, state: &mut dyn StateTxn) {
+        let Some(map) = self.map.as_ref().and_then(|active| active.map.clone()) else { return };
+        // Roots are found before the index moves for what left, and after it for what came.
+        for (at, entity) in map.entities().iter().enumerate() {
+            if entity.root == changed.table {
+                self.mark(at, &changed.key, state);
+            }
+            for root in index::roots(&self.indexes, entity, &changed, state) {
+                self.mark(at, &root, state);
+            }
+        }
+        index::update(&self.indexes, &changed, state);
+    }
+
+    /// Folds a chunk, unless it would delete too much (J8).
+    pub(crate) fn fold_chunk(
+        &mut self,
+        id: EntryId,
+        chunk: &Chunk,
+        state: &mut dyn StateTxn,
+        out: &mut Vec<FlowOutput>,
+    ) {
+        let table =
+            self.tables.plan(chunk.schema).expect("a chunk's Schema entry lies before it").schema().table.clone();
+        let accepted = self.tables.state.get(&table).is_some_and(|table| table.accept_deletes);
+        match chunk::fold(id, chunk, accepted, &self.config.limits, &self.tables, state) {
+            Folded::Changed(changes) => changes.into_iter().for_each(|changed| self.changed(changed, state)),
+            Folded::TooManyDeletes { inferred, allowed } => {
+                let question = format!(
+                    "chunk {} would delete {inferred} rows that the source no longer has (allowed: {allowed}): accept, or read again?",
+                    chunk.number
+                );
+                self.halt(Scope::Table(table.clone()), format!("{table}: {question}"), out);
+                self.tables.state.entry(table).or_default().held = Some(question.into());
+                self.tables.save(state);
+            }
+        }
+    }
+
+    /// A table's shape from here on. One that the map in force does not fit holds the entities that use it (J49).
+    pub(crate) fn learn_schema(
+        &mut self,
+        fingerprint: Fingerprint,
+        schema: &TableSchema,
+        state: &mut dyn StateTxn,
+        out: &mut Vec<FlowOutput>,
+    ) {
+        self.tables.learn(fingerprint, schema);
+        self.tables.save(state);
+        self.refit_map(&schema.table, state, out);
+    }
+
+    /// A new life of the source's log: every table is read again, and older as-ofs are below every new position.
+    pub(crate) fn new_slot(&mut self, state: &mut dyn StateTxn) {
+        self.forget_transaction();
+        for table in self.tables.state.values_mut() {
+            table.ready = false;
+        }
+        self.tables.save(state);
+    }
+
+    /// Readiness: an entity is decided when its tables are read whole (J12).
+    pub(crate) fn snapshot_mark(&mut self, mark: &SnapshotMark, state: &mut dyn StateTxn) {
+        match mark {
+            SnapshotMark::Started { tables, .. } => {
+                for table in tables {
+                    self.tables.state.entry(table.clone()).or_default().ready = false;
+                }
+            }
+            SnapshotMark::Ready { table, .. } => {
+                let one = self.tables.state.entry(table.clone()).or_default();
+                (one.ready, one.accept_deletes) = (true, false);
+                self.mark_users_of(&table.clone(), state);
+            }
+        }
+        self.tables.save(state);
+    }
+
+    /// Marks every unit of the entities that use this table and may be decided now.
+    pub(crate) fn mark_users_of(&mut self, table: &TableName, state: &mut dyn StateTxn) {
+        let Some(map) = self.map.as_ref().and_then(|active| active.map.clone()) else { return };
+        let closed = self.closed_entities();
+        for (at, entity) in map.entities().iter().enumerate() {
+            let open = u16::try_from(at).is_ok_and(|at| !closed.contains(&at));
+            if open && entity.tables().into_iter().any(|used| used == table) {
+                self.mark_range(at, state);
+            }
+        }
+    }
+
+    /// Truncation answered with "expand": the rows of before are deletes (J9).
+    pub(crate) fn expand_truncate(&mut self, id: EntryId, table: &TableName, state: &mut dyn StateTxn) {
+        let Some((position, incarnation)) =
+            self.tables.state.get(table).and_then(|one| Some((one.truncated?, one.incarnation)))
+        else {
+            return;
+        };
+        let mut after = None;
+        loop {
+            let page = shadow::page(table, after.as_ref(), shadow::PAGE, state);
+            let Some((last, _)) = page.last() else { return };
+            after = Some(last.clone());
+            for (key, row) in page {
+                if row.row.is_some() && row.as_of() < (incarnation, position) {
+                    let told = Told { cite: Entry::cite(id), incarnation, position, schema: row.schema };
+                    self.delete(table.clone(), key, &told, state);
+                }
+            }
+        }
+    }
+}

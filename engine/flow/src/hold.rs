@@ -1,0 +1,316 @@
+//! Activations, controls and holds: what people put in force, stop, and answer (J9, J31, J47, J49).
+
+use crate::{
+    index,
+    ingest::SourceState,
+    input::{FlowOutput, Scope},
+    ledger,
+    step::{Active, Flow, Then},
+    stored,
+};
+use mapping::Map;
+use model::{
+    Activated, Answer, Control, ControlAct, EntityName, Entry, EntryId, Hash, Incarnation, Kind, Principal,
+    SnapshotMark, TableName, Unit,
+};
+use ports::{Failure, Fault, StateTxn};
+use schemas::{keys, r4::ElementTable, wire_record};
+use std::{collections::BTreeMap, sync::Arc};
+
+const MAP: &str = "map";
+const HOLDS: &str = "holds";
+
+/// Entities that wait for a person, with the question.
+#[derive(Default)]
+pub(crate) struct Holds(BTreeMap<EntityName, Box<str>>);
+
+struct HoldStored {
+    entity: EntityName,
+    question: Box<str>,
+}
+
+wire_record!(HoldStored { entity, question });
+
+struct MapStored {
+    name: Box<str>,
+    hash: Hash,
+    bytes: Box<[u8]>,
+}
+
+wire_record!(MapStored { name, hash, bytes });
+
+impl Holds {
+    pub(crate) fn entity(&self, name: &EntityName) -> bool {
+        self.0.contains_key(name)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&EntityName, &str)> {
+        self.0.iter().map(|(name, question)| (name, &**question))
+    }
+
+    fn save(&self, state: &mut dyn StateTxn) {
+        let all: Vec<HoldStored> = self
+            .0
+            .iter()
+            .map(|(entity, question)| HoldStored { entity: entity.clone(), question: question.clone() })
+            .collect();
+        stored::put(state, &keys::meta(HOLDS), &all);
+    }
+}
+
+impl Flow {
+    /// Takes map and holds from the state.
+    pub(crate) fn load_map_and_holds(&mut self, state: &dyn StateTxn, out: &mut Vec<FlowOutput>) {
+        let holds: Vec<HoldStored> = stored::get(state, &keys::meta(HOLDS)).unwrap_or_default();
+        self.holds = Holds(holds.into_iter().map(|hold| (hold.entity, hold.question)).collect());
+        if let Some(MapStored { name, hash, bytes }) = stored::get(state, &keys::meta(MAP)) {
+            self.map = Some(Active { name, hash, bytes, map: None });
+            self.compile(out);
+            self.indexes = self
+                .map
+                .as_ref()
+                .and_then(|active| active.map.as_ref())
+                .map_or_else(Vec::new, |map| index::wanted(map));
+        }
+    }
+
+    /// A map is in force from here on: every unit of its open entities is mapped with it.
+    pub(crate) fn activated(&mut self, activated: &Activated, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
+        if activated.kind != Kind::Map {
+            return;
+        }
+        let (name, hash, bytes) = (activated.name.clone(), activated.hash, activated.bytes.clone());
+        stored::put(state, &keys::meta(MAP), &MapStored { name: name.clone(), hash, bytes: bytes.clone() });
+        self.map = Some(Active { name, hash, bytes, map: None });
+        self.holds = Holds::default();
+        self.holds.save(state);
+        self.put_in_force(state, out);
+    }
+
+    /// Compiles the map in force against the tables as they are now, and marks what it makes.
+    fn put_in_force(&mut self, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
+        if !self.compile(out) {
+            return;
+        }
+        let Some(map) = self.map.as_ref().and_then(|active| active.map.clone()) else { return };
+        self.indexes = index::wanted(&map);
+        index::rebuild(&self.indexes, &self.tables, state);
+        let closed = self.closed_entities();
+        for at in 0..map.entities().len() {
+            if u16::try_from(at).is_ok_and(|at| !closed.contains(&at)) {
+                self.mark_range(at, state);
+            }
+        }
+    }
+
+    /// False: the map does not fit the tables that are known; what is missing stands among the halts.
+    fn compile(&mut self, out: &mut Vec<FlowOutput>) -> bool {
+        let Some(active) = &mut self.map else { return false };
+        let text = String::from_utf8_lossy(&active.bytes);
+        match Map::compile(&active.name, &text, &self.tables.schemas(), ElementTable::r4()) {
+            Ok(map) => {
+                active.map = Some(Arc::new(map));
+                self.go_on(Scope::Map, out);
+                true
+            }
+            Err(faults) => {
+                let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                self.halt(
+                    Scope::Map,
+                    format!("the map in force does not fit the tables seen so far: {}", faults.join(" | ")),
+                    out,
+                );
+                false
+            }
+        }
+    }
+
+    /// A table has another shape: a map that waited for it is tried again; one that no longer fits holds its entities.
+    pub(crate) fn refit_map(&mut self, table: &TableName, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
+        let Some(active) = &self.map else { return };
+        let Some(old) = active.map.clone() else {
+            self.put_in_force(state, out);
+            return;
+        };
+        let users: Vec<EntityName> = old
+            .entities()
+            .iter()
+            .filter(|entity| entity.tables().into_iter().any(|used| used == table))
+            .map(|entity| entity.name.clone())
+            .collect();
+        if users.is_empty() || self.compile(out) {
+            return;
+        }
+        for entity in users {
+            let question =
+                format!("a mapped column of {table} was dropped, renamed or retyped: activate a map that fits");
+            self.halt(Scope::Entity(entity.clone()), question.clone(), out);
+            self.holds.0.insert(entity, question.into());
+        }
+        self.holds.save(state);
+    }
+
+    /// Folds an act of a person.
+    pub(crate) fn controlled(
+        &mut self,
+        id: EntryId,
+        act: &ControlAct,
+        state: &mut dyn StateTxn,
+        out: &mut Vec<FlowOutput>,
+    ) {
+        match act {
+            ControlAct::Released { cause } => {
+                let (from, to) = keys::parked_for(cause);
+                let mut units: Vec<Unit> = Vec::new();
+                state.range(&from, &to, &mut |_, bytes| {
+                    units.push(stored::value(bytes));
+                    true
+                });
+                for unit in units {
+                    self.mark_unit(&unit, state);
+                }
+            }
+            ControlAct::Answered { hold, answer } => {
+                if let Some(table) = hold.strip_prefix("table:") {
+                    self.answer_table(id, &TableName::from(table), *answer, state, out);
+                } else if let Some(entity) = hold.strip_prefix("entity:") {
+                    self.holds.0.remove(&EntityName::from(entity));
+                    self.holds.save(state);
+                    self.go_on(Scope::Entity(entity.into()), out);
+                    self.put_in_force(state, out);
+                }
+            }
+            ControlAct::AcceptGap { .. } | ControlAct::Probed { .. } | ControlAct::Dropped { .. } => {}
+        }
+    }
+
+    fn mark_unit(&mut self, unit: &Unit, state: &mut dyn StateTxn) {
+        let Some(key) = ledger::unit_key(unit.id, state) else { return };
+        let entity = self.map.as_ref().and_then(|active| active.map.as_ref()?.entity(&key.entity));
+        if let Some(entity) = entity {
+            self.mark(entity, &key.key, state);
+        }
+    }
+
+    fn answer_table(
+        &mut self,
+        id: EntryId,
+        table: &TableName,
+        answer: Answer,
+        state: &mut dyn StateTxn,
+        out: &mut Vec<FlowOutput>,
+    ) {
+        if answer == Answer::Expand {
+            self.expand_truncate(id, table, state);
+        }
+        let Some(one) = self.tables.state.get_mut(table) else { return };
+        (one.held, one.truncated) = (None, None);
+        one.accept_deletes = answer == Answer::Accept;
+        self.tables.save(state);
+        self.go_on(Scope::Table(table.clone()), out);
+        self.mark_users_of(table, state);
+    }
+
+    /// Checks an act and says which entries it is.
+    pub(crate) fn control(
+        &mut self,
+        control: Control,
+        token: u64,
+        out: &mut Vec<FlowOutput>,
+    ) -> Result<(Vec<Entry>, Then), Fault> {
+        match control.act.clone() {
+            ControlAct::AcceptGap { .. } => self.accept_gap(control, token),
+            ControlAct::Answered { hold, answer } => match hold.strip_prefix("table:") {
+                Some(table) if answer != Answer::Expand => self.read_again(control, table.into(), token, out),
+                _ => Ok((vec![Entry::Control(control)], Then::Answer(token))),
+            },
+            ControlAct::Released { .. } | ControlAct::Probed { .. } | ControlAct::Dropped { .. } => {
+                Ok((vec![Entry::Control(control)], Then::Answer(token)))
+            }
+        }
+    }
+
+    /// A gap is accepted: a new slot, and every table read again (J10).
+    fn accept_gap(&mut self, mut control: Control, token: u64) -> Result<(Vec<Entry>, Then), Fault> {
+        let source = self.config.source.system.clone();
+        let Some((slot, _)) = self.ingest.gap.take() else {
+            return Err(
+                Fault::new(Failure::Misconfigured, format!("source {source} has no gap")).cure("lockstep held ls")
+            );
+        };
+        let passed = self.ingest.resume.passed.unwrap_or_default();
+        control.act = ControlAct::AcceptGap { source, passed, slot };
+        let next = Incarnation(self.ingest.resume.incarnation.0 + 1);
+        let slot = self.want_slot(next);
+        self.ingest.state = SourceState::Preparing;
+        Ok((vec![Entry::Control(control), slot], Then::AnswerAndOpen(token)))
+    }
+
+    /// A held table is read again: the source goes on from here with that table started anew.
+    fn read_again(
+        &mut self,
+        control: Control,
+        table: TableName,
+        token: u64,
+        out: &mut Vec<FlowOutput>,
+    ) -> Result<(Vec<Entry>, Then), Fault> {
+        let resume = &self.ingest.resume;
+        let Some(at) = resume.passed.filter(|_| resume.tables.contains_key(&table)) else {
+            return Err(
+                Fault::new(Failure::Misconfigured, format!("table {table} is not held")).cure("lockstep held ls")
+            );
+        };
+        let (source, incarnation) = (self.config.source.system.clone(), resume.incarnation);
+        let mark = SnapshotMark::Started { tables: vec![table], at };
+        let started = Entry::Snapshot { source, incarnation, mark };
+        self.ingest.resume.fold(&started);
+        if self.ingest.state == SourceState::Streaming {
+            self.ingest.state = SourceState::Preparing;
+            out.push(FlowOutput::CloseSource);
+        }
+        Ok((vec![Entry::Control(control), started], Then::AnswerAndOpen(token)))
+    }
+
+    /// Checks an answer about a unit.
+    pub(crate) fn review(
+        &self,
+        by: Principal,
+        unit: Unit,
+        answer: Answer,
+        reason: Box<str>,
+        token: u64,
+        state: &dyn StateTxn,
+    ) -> Result<(Vec<Entry>, Then), Fault> {
+        let key = ledger::unit_key(unit.id, state);
+        let known =
+            key.and_then(|key| stored::get::<model::AggregateState>(state, &keys::aggregate(&key.entity, &key.key)));
+        match known.and_then(|known| known.verdict) {
+            Some(model::Verdict::Held(_) | model::Verdict::Parked(_)) => {
+                Ok((vec![Entry::Reviewed { by, unit, answer, reason }], Then::Answer(token)))
+            }
+            _ => Err(Fault::new(Failure::Misconfigured, format!("{unit} is neither held nor parked"))
+                .cure("lockstep held ls; lockstep parked ls")),
+        }
+    }
+
+    /// At a pending fence: checkpoint, and let a view be taken before anything is folded (J45). True: not now.
+    pub(crate) fn fenced(&mut self, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) -> bool {
+        let Some((token, position)) = self.fences.front().copied() else { return false };
+        let beyond = self.visible.peek().is_some_and(|(_, entry)| match entry {
+            Entry::Row(row) => row.commit.as_ref().is_some_and(|commit| commit.end > position),
+            Entry::Commit { commit, .. } => commit.end > position,
+            Entry::Heartbeat { position: at, .. } => *at > position,
+            _ => false,
+        });
+        if !beyond {
+            return false;
+        }
+        self.checkpoint_due = true;
+        if self.checkpoint(state, out) {
+            self.fences.pop_front();
+            out.push(FlowOutput::Fenced { token });
+            out.push(FlowOutput::Again);
+        }
+        true
+    }
+}

@@ -1,0 +1,123 @@
+//! Join indexes: from a value of some columns to the rows that hold it. Maintained for what the map in force joins on.
+
+use crate::{
+    shadow::{self, Changed, PAGE},
+    stored,
+};
+use mapping::{Entity, Map};
+use model::{Cell, Row, RowKey, TableName};
+use ports::StateTxn;
+use schemas::{Plan, keys};
+
+/// One index: a table and the columns it is looked up by.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Index {
+    pub table: TableName,
+    pub columns: Vec<Box<str>>,
+}
+
+/// The indexes that a map needs, in a fixed order; an index's place here is its number in the store's keys.
+pub(crate) fn wanted(map: &Map) -> Vec<Index> {
+    let mut all = Vec::new();
+    for entity in map.entities() {
+        for join in &entity.joins {
+            let (joined, root): (Vec<_>, Vec<_>) = join.on.iter().cloned().unzip();
+            all.push(Index { table: join.table.clone(), columns: joined });
+            if root != entity.key {
+                all.push(Index { table: entity.root.clone(), columns: root });
+            }
+        }
+    }
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// The number of an index.
+pub(crate) fn number(all: &[Index], table: &TableName, columns: &[Box<str>]) -> Option<u16> {
+    all.iter().position(|index| index.table == *table && index.columns == columns).and_then(|at| u16::try_from(at).ok())
+}
+
+/// The value a row has in these columns; none if one is null, unknown or not there (no join then).
+pub(crate) fn value(plan: &Plan, row: &Row, columns: &[Box<str>]) -> Option<RowKey> {
+    let cells = shadow::cells(plan, row);
+    let mut picked = Vec::with_capacity(columns.len());
+    for column in columns {
+        match cells.get(plan.schema().column(column)?)? {
+            Cell::Null | Cell::Unchanged => return None,
+            cell => picked.push(*cell),
+        }
+    }
+    RowKey::encode(picked)
+}
+
+/// Moves a changed row's index entries.
+pub(crate) fn update(all: &[Index], changed: &Changed, state: &mut dyn StateTxn) {
+    for (at, index) in all.iter().enumerate().filter(|(_, index)| index.table == changed.table) {
+        let of = |side: &Option<(std::sync::Arc<Plan>, Row)>| {
+            side.as_ref().and_then(|(plan, row)| value(plan, row, &index.columns))
+        };
+        let (before, after) = (of(&changed.before), of(&changed.after));
+        if before == after {
+            continue;
+        }
+        let number = u16::try_from(at).expect("a map has fewer joins than u16 holds");
+        if let Some(value) = before {
+            state.delete(&keys::join(&index.table, number, &value, &changed.key));
+        }
+        if let Some(value) = after {
+            state.put(&keys::join(&index.table, number, &value, &changed.key), &[]);
+        }
+    }
+}
+
+/// The keys of the rows of `table` that hold `value` in index `number`, in key order.
+pub(crate) fn find(table: &TableName, number: u16, value: &RowKey, state: &dyn StateTxn) -> Vec<RowKey> {
+    let range = keys::joined(table, number, value);
+    stored::keys(state, &range, usize::MAX)
+        .iter()
+        .filter_map(|key| keys::joined_key(table, number, value, key))
+        .collect()
+}
+
+/// Drops every index entry and makes those of `all` anew from the shadow.
+pub(crate) fn rebuild(all: &[Index], tables: &crate::tables::Tables, state: &mut dyn StateTxn) {
+    for key in stored::keys(state, &keys::joins(), usize::MAX) {
+        state.delete(&key);
+    }
+    let mut wanted: Vec<&TableName> = all.iter().map(|index| &index.table).collect();
+    wanted.dedup();
+    for table in wanted {
+        let mut after = None;
+        loop {
+            let page = shadow::page(table, after.as_ref(), PAGE, state);
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.clone());
+            for (key, row) in page {
+                if let (Some(row), Some(plan)) = (row.row, tables.plan(row.schema)) {
+                    let after = Some((plan.clone(), row));
+                    update(all, &Changed { table: table.clone(), key, before: None, after }, state);
+                }
+            }
+        }
+    }
+}
+
+/// The roots of `entity` whose joined rows a change touches, for its joins that ask for it (J14).
+pub(crate) fn roots(all: &[Index], entity: &Entity, changed: &Changed, state: &dyn StateTxn) -> Vec<RowKey> {
+    let mut keys = Vec::new();
+    for join in entity.joins.iter().filter(|join| join.remap && join.table == changed.table) {
+        let (joined, root): (Vec<_>, Vec<_>) = join.on.iter().cloned().unzip();
+        for (plan, row) in [&changed.before, &changed.after].into_iter().flatten() {
+            let Some(value) = value(plan, row, &joined) else { continue };
+            if root == entity.key {
+                keys.push(value);
+            } else if let Some(number) = number(all, &entity.root, &root) {
+                keys.extend(find(&entity.root, number, &value, state));
+            }
+        }
+    }
+    keys.sort();
+    keys.dedup();
+    keys
+}

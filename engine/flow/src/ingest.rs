@@ -1,0 +1,294 @@
+//! Ingest: captured entries on their way into the journal.
+//!
+//! * The slot is wanted in the journal before the source makes it (J6).
+//! * Whole transactions at or below `passed` are repeats and dropped; so are chunks that are here already. Nothing else is.
+//! * A unit id is minted at the first sight of its root key and bound before its rows' commit (J41).
+//! * Only what is durable is confirmed (J10). A dead transaction's rows are void before the source is read again (J11).
+
+use crate::{
+    input::{FlowOutput, Scope},
+    recover::Stage,
+    rows,
+    step::{Flow, Then},
+};
+use model::{
+    Bound, EntityName, Entry, EntryId, Fingerprint, Incarnation, Row, RowChange, RowKey, SourcePosition, Timestamp,
+    Unit, UnitId,
+};
+use ports::{Class, Failure, OpenFault, Resume, StateTxn, TableResume};
+use schemas::Plan;
+use std::collections::{BTreeMap, BTreeSet};
+
+const REOPEN_MIN_MS: i64 = 200;
+const REOPEN_MAX_MS: i64 = 10_000;
+
+/// The source's side of the flow.
+#[derive(Default)]
+pub(crate) struct Ingest {
+    /// The fold of everything handed to the journal, durable or not.
+    pub resume: Resume,
+    /// The last position confirmed.
+    confirmed: Option<SourcePosition>,
+    pub state: SourceState,
+    /// First and last durable entry of the transaction whose commit is not durable.
+    pub open: Option<(EntryId, EntryId)>,
+    /// Bound by entries that are not folded yet.
+    pub minted: BTreeSet<(EntityName, RowKey)>,
+    plans: BTreeMap<Fingerprint, Plan>,
+    captures: usize,
+    failures: u32,
+    reopen_at: Option<Timestamp>,
+    /// The gap that a person must accept.
+    pub gap: Option<(Option<SourcePosition>, String)>,
+}
+
+/// What the source is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum SourceState {
+    /// Not asked for yet.
+    #[default]
+    Closed,
+    /// Its `Slot` or `Void` entry is not durable yet.
+    Preparing,
+    /// Asked to open.
+    Opening,
+    /// Entries come.
+    Streaming,
+    /// Failed; opened again at `reopen_at`.
+    Down,
+    /// Stopped until a person answers.
+    Stopped,
+}
+
+impl Ingest {
+    pub(crate) fn reopen_at(&self) -> Option<Timestamp> {
+        self.reopen_at.filter(|_| self.state == SourceState::Down)
+    }
+
+    /// Whether the journal holds this already.
+    fn repeats(&self, entry: &Entry) -> bool {
+        if entry.source().is_none_or(|(_, incarnation)| incarnation != self.resume.incarnation) {
+            return true;
+        }
+        let passed = |position: &SourcePosition| self.resume.passed.is_some_and(|passed| *position < passed);
+        match entry {
+            Entry::Row(row) => passed(&row.position),
+            Entry::Commit { position, .. } | Entry::Truncate { position, .. } | Entry::Message { position, .. } => {
+                passed(position)
+            }
+            Entry::Heartbeat { position, .. } => self.resume.passed.is_some_and(|passed| *position <= passed),
+            Entry::Schema { fingerprint, schema, .. } => {
+                self.resume.schemas.get(&schema.table).is_some_and(|(known, _)| known == fingerprint)
+            }
+            Entry::Chunk(chunk) => {
+                let table =
+                    self.resume.schemas.values().find(|(print, _)| *print == chunk.schema).map(|(_, s)| &s.table);
+                match table.and_then(|table| self.resume.tables.get(table)) {
+                    Some(TableResume::Open { next_chunk, .. }) => *next_chunk != chunk.number,
+                    Some(TableResume::Ready) | None => true,
+                }
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Flow {
+    /// Takes entries from the source: drops repeats, binds, appends.
+    pub(crate) fn captured(&mut self, entries: Vec<Entry>, state: &dyn StateTxn, out: &mut Vec<FlowOutput>) {
+        if self.ingest.state != SourceState::Streaming {
+            return;
+        }
+        let mut batch = Vec::with_capacity(entries.len());
+        for entry in entries {
+            if self.ingest.repeats(&entry) {
+                continue;
+            }
+            self.bind(&entry, state, &mut batch);
+            self.ingest.resume.fold(&entry);
+            batch.push(entry);
+        }
+        if !batch.is_empty() {
+            self.ingest.captures += 1;
+            self.append(batch, Class::Capture, Then::Captured, out);
+        }
+    }
+
+    /// Mints and binds the units whose root rows `entry` shows for the first time.
+    fn bind(&mut self, entry: &Entry, state: &dyn StateTxn, batch: &mut Vec<Entry>) {
+        let Some(map) = self.map.as_ref().and_then(|active| active.map.clone()) else { return };
+        let (fingerprint, rows): (_, Vec<&Row>) = match entry {
+            Entry::Row(row) => match &row.change {
+                RowChange::Insert(after) | RowChange::Update { after, .. } => (row.schema, vec![after]),
+                RowChange::Delete { .. } => return,
+            },
+            Entry::Chunk(chunk) => (chunk.schema, chunk.rows.iter().collect()),
+            _ => return,
+        };
+        let Some((_, schema)) = self.ingest.resume.schemas.values().find(|(print, _)| *print == fingerprint) else {
+            return;
+        };
+        if !map.entities().iter().any(|entity| entity.root == schema.table) {
+            return;
+        }
+        let plan = self.ingest.plans.entry(fingerprint).or_insert_with(|| Plan::new(schema));
+        let mut bound = Vec::new();
+        for row in rows {
+            let Ok(Some(key)) = plan.key(row) else { continue };
+            for entity in map.entities().iter().filter(|entity| entity.root == schema.table) {
+                let name = (entity.name.clone(), key.clone());
+                if self.ingest.minted.contains(&name) || rows::unit(state, &entity.name, &key).is_some() {
+                    continue;
+                }
+                self.ingest.minted.insert(name);
+                bound.push((entity, key.clone()));
+            }
+        }
+        batch.extend(bound.into_iter().map(|(entity, key)| Entry::Bound(self.mint(entity, &key))));
+    }
+
+    /// The binding of a root key: an id minted from the surrogate key, once (clinical S1).
+    pub(crate) fn mint(&self, entity: &mapping::Entity, key: &RowKey) -> Bound {
+        let (system, version) = (&self.config.source.system, entity.key_version.to_be_bytes());
+        let part = entity.part.as_deref().unwrap_or_default();
+        let parts: [&[u8]; 6] = [
+            self.config.site.as_bytes(),
+            system.as_str().as_bytes(),
+            entity.root.as_str().as_bytes(),
+            key.as_bytes(),
+            &version,
+            part.as_bytes(),
+        ];
+        Bound {
+            system: system.clone(),
+            entity: entity.name.clone(),
+            table: entity.root.clone(),
+            key: key.clone(),
+            key_version: entity.key_version,
+            unit: Unit { resource_type: entity.resource_type.clone(), id: UnitId::mint(self.config.namespace, &parts) },
+        }
+    }
+
+    /// Entries are durable: notes what is open, and confirms what is passed.
+    pub(crate) fn captured_durable(&mut self, first: EntryId, entries: &[Entry], out: &mut Vec<FlowOutput>) {
+        let mut passed = None;
+        for (at, entry) in entries.iter().enumerate() {
+            let id = EntryId { writer: first.writer, seq: first.seq + at as u64 };
+            passed = passed.max(self.ingest.note(id, entry));
+        }
+        if passed > self.ingest.confirmed && self.ingest.state == SourceState::Streaming {
+            self.ingest.confirmed = passed;
+            out.extend(passed.map(FlowOutput::Confirm));
+        }
+    }
+
+    /// A batch of captured entries is durable.
+    pub(crate) fn capture_ended(&mut self, out: &mut Vec<FlowOutput>) {
+        self.ingest.captures -= 1;
+        if self.ingest.captures == 0 && self.ingest.state == SourceState::Down {
+            self.void_open(out);
+        }
+    }
+
+    /// Rows whose commit never came are void: the source sends their transaction again (J11).
+    pub(crate) fn void_open(&mut self, out: &mut Vec<FlowOutput>) {
+        if let Some((from, to)) = self.ingest.open.take() {
+            let void = Entry::Void { source: self.config.source.system.clone(), from, to };
+            self.append(vec![void], Class::Vital, Then::Nothing, out);
+        }
+    }
+
+    /// Wants a slot, if none was ever wanted; else opens the source where the journal stands.
+    pub(crate) fn start_source(&mut self, out: &mut Vec<FlowOutput>) {
+        self.ingest.state = SourceState::Preparing;
+        if self.ingest.resume.wanted.is_some() {
+            self.open_source(out);
+        } else {
+            let slot = self.want_slot(Incarnation(1));
+            self.append(vec![slot], Class::Vital, Then::OpenSource, out);
+        }
+    }
+
+    /// The entry that wants a slot for a new life of the source's log.
+    pub(crate) fn want_slot(&mut self, incarnation: Incarnation) -> Entry {
+        let (source, wanted) = (self.config.source.system.clone(), self.config.source.slot.clone());
+        let slot = Entry::Slot { source, incarnation, wanted };
+        self.ingest.resume.fold(&slot);
+        self.ingest.confirmed = None;
+        slot
+    }
+
+    pub(crate) fn open_source(&mut self, out: &mut Vec<FlowOutput>) {
+        self.ingest.state = SourceState::Opening;
+        out.push(FlowOutput::OpenSource(self.ingest.resume.clone()));
+    }
+
+    pub(crate) fn source_opened(&mut self, out: &mut Vec<FlowOutput>) {
+        self.ingest.state = SourceState::Streaming;
+        self.ingest.failures = 0;
+        self.go_on(Scope::Source(self.config.source.system.clone()), out);
+        if let Some(passed) = self.ingest.resume.passed {
+            self.ingest.confirmed = Some(passed);
+            out.push(FlowOutput::Confirm(passed));
+        }
+    }
+
+    /// The source is closed: a gap waits for a person, anything else is tried again, ever more slowly.
+    pub(crate) fn source_failed(&mut self, now: Timestamp, fault: OpenFault, out: &mut Vec<FlowOutput>) {
+        let scope = Scope::Source(self.config.source.system.clone());
+        match fault {
+            OpenFault::Gap { slot, what, plan, .. } => {
+                self.ingest.state = SourceState::Stopped;
+                self.ingest.gap = Some((slot, format!("{what}; {plan}")));
+                self.halt(scope, format!("{what}; {plan}; lockstep held answer"), out);
+            }
+            OpenFault::Fault(fault) => {
+                self.ingest.state = SourceState::Down;
+                let slow = u32::from(fault.failure != Failure::Transient) * 4;
+                let wait = (REOPEN_MIN_MS << (self.ingest.failures + slow).min(16)).min(REOPEN_MAX_MS);
+                self.ingest.failures += 1;
+                self.ingest.reopen_at = Some(Timestamp(now.0 + wait * 1_000));
+                self.halt(scope, fault.to_string(), out);
+                if self.ingest.captures == 0 {
+                    self.void_open(out);
+                }
+            }
+        }
+    }
+
+    /// Opens a source that was down long enough, once everything it gave is durable.
+    pub(crate) fn reopen_if_due(&mut self, now: Timestamp, out: &mut Vec<FlowOutput>) {
+        let due = self.ingest.reopen_at().is_some_and(|due| due <= now);
+        if due && self.ingest.captures == 0 && self.ingest.open.is_none() && self.stage == Stage::Live {
+            self.ingest.reopen_at = None;
+            self.open_source(out);
+        }
+    }
+}
+
+impl Ingest {
+    /// Folds one durable entry: which transaction is open, what is passed.
+    pub(crate) fn note(&mut self, id: EntryId, entry: &Entry) -> Option<SourcePosition> {
+        match entry {
+            Entry::Row(row) => match &row.commit {
+                Some(commit) => {
+                    self.open = None;
+                    return Some(commit.end);
+                }
+                None => self.open = Some((self.open.map_or(id, |(first, _)| first), id)),
+            },
+            Entry::Truncate { .. } | Entry::Message { .. } => {
+                self.open = Some((self.open.map_or(id, |(first, _)| first), id))
+            }
+            Entry::Commit { commit, .. } => {
+                self.open = None;
+                return Some(commit.end);
+            }
+            Entry::Void { .. } | Entry::Slot { .. } => self.open = None,
+            Entry::Heartbeat { position, .. } => return Some(*position),
+            Entry::Snapshot { mark: model::SnapshotMark::Started { at, .. }, .. } => return Some(*at),
+            _ => {}
+        }
+        None
+    }
+}

@@ -1,0 +1,314 @@
+//! Recovery: the logs are compared, recorded decisions are folded, outcomes are taken, then everything goes on (J16, J18).
+//!
+//! ```text
+//!   Open ─► Folding ──────────────────────────► Scanning ──────────────► Live
+//!           entries from the checkpoint on,     outcomes in the rest     first input without a record is decided;
+//!           with the decisions recorded         of the journal           effects without an outcome leave again, guarded
+//! ```
+//! * Durability descends: journal ≥ decisions ≥ store. Anything else means that acknowledged bytes are gone.
+//! * What is recorded is never decided again: it may be at the sink already.
+
+use crate::{
+    input::FlowOutput,
+    ledger,
+    meta::{PLACE, Phase, Place},
+    query::Blocked,
+    step::Flow,
+    stored,
+    tables::Tables,
+    visible::{Taken, Visible},
+    waiting,
+};
+use model::{Decided, Entry, EntryId, Journaled, Record, Recorded, Term};
+use ports::{Failure, Fault, Resume, StateTxn};
+use schemas::keys;
+
+/// How far the opening of the flow is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stage {
+    Closed,
+    Folding,
+    Scanning { next: EntryId },
+    Live,
+}
+
+/// What the decisions log says of a step.
+pub(crate) enum Found {
+    /// Not read yet.
+    Reading,
+    /// This was decided.
+    Step(Decided),
+    /// The input decided nothing.
+    Skipped,
+    /// No record: it is ours to decide.
+    Nothing,
+}
+
+impl Flow {
+    /// Stands where the state stands, and compares the tails of the logs.
+    pub(crate) fn open(
+        &mut self,
+        journal: EntryId,
+        decisions: EntryId,
+        term: Term,
+        resume: Resume,
+        state: &mut dyn StateTxn,
+        out: &mut Vec<FlowOutput>,
+    ) {
+        self.place = stored::get(state, &keys::meta(PLACE)).unwrap_or_default();
+        (self.term, self.journal_tail, self.decisions_tail) = (term, journal, decisions);
+        if let Err(fault) = compare(&self.place, journal, decisions) {
+            out.push(FlowOutput::Corrupt(fault));
+            return;
+        }
+        self.tables = Tables::load(state);
+        self.load_map_and_holds(state, out);
+        self.next_timer = waiting::next_due(state);
+        self.marked = self.inside();
+        self.refolded_upto = if self.inside() { self.place.input.next() } else { self.place.input };
+        let next = self.place.open.unwrap_or(self.refolded_upto);
+        self.visible = Visible::new(next, journal.seq, self.config.limits.visible_bytes_max);
+        self.ingest.resume = resume;
+        if self.replaying {
+            self.stage = Stage::Live;
+            return;
+        }
+        let system = self.deliver.system.clone();
+        ledger::all_unsettled(&system, state, &mut |effect| self.deliver.enqueue(&effect, None, true));
+        (self.recorded_read, self.recorded_tail) = (self.place.decisions, decisions.seq);
+        self.stage = Stage::Folding;
+        self.blocked = Some(Blocked::Recovery);
+    }
+
+    /// Takes what was read from the journal, for whoever asked.
+    pub(crate) fn journal_read(
+        &mut self,
+        entries: Vec<Journaled>,
+        state: &mut dyn StateTxn,
+        out: &mut Vec<FlowOutput>,
+    ) {
+        match (self.stage, self.place.phase) {
+            (Stage::Scanning { next }, _) => self.scan(next, entries, state, out),
+            (_, Phase::Rows { next }) if self.reading_rows => self.fold_rows_read(next, entries, state),
+            _ => self.visible.read(entries),
+        }
+    }
+
+    /// An entry before the checkpoint, read again because its transaction was open there.
+    pub(crate) fn refold_open(&mut self, id: EntryId, entry: Taken) {
+        self.ingest.note(id, &entry);
+        match &*entry {
+            Entry::Row(row) if row.commit.is_none() => self.open_row(id, entry),
+            Entry::Truncate { .. } => self.open_row(id, entry),
+            _ => {}
+        }
+    }
+
+    /// Whether records must be read before the next entry is folded: they say what it decided.
+    pub(crate) fn needs_records(&mut self, out: &mut Vec<FlowOutput>) -> bool {
+        let needed =
+            self.stage == Stage::Folding && self.recorded.is_empty() && self.recorded_read < self.recorded_tail;
+        if needed {
+            out.extend(self.wants_decisions().map(FlowOutput::ReadDecisions));
+        }
+        needed
+    }
+
+    /// From where the decisions log must be read, unless it is being read.
+    pub(crate) fn wants_decisions(&mut self) -> Option<EntryId> {
+        let wanted = !std::mem::replace(&mut self.reading_decisions, true);
+        wanted.then(|| EntryId { writer: self.decisions_tail.writer, seq: self.recorded_read + 1 })
+    }
+
+    pub(crate) fn decisions_read(&mut self, records: Vec<Recorded>) {
+        self.reading_decisions = false;
+        let tail = self.recorded_tail;
+        self.recorded.extend(records.into_iter().filter(|record| record.header.id.seq <= tail));
+        self.recorded_read = self.recorded.back().map_or(tail, |record| record.header.id.seq);
+    }
+
+    /// Drops records that are behind `input`, and notes whether a record says that it decided nothing.
+    pub(crate) fn note_covered(&mut self, input: EntryId) {
+        while let Some(front) = self.recorded.front() {
+            match &front.record {
+                Record::Skipped { from, to } if *to >= input => {
+                    if *from <= input {
+                        self.covered = self.covered.max(to.seq);
+                    }
+                    return;
+                }
+                Record::Decided(decided) if decided.input >= input => return,
+                Record::Decided(_) | Record::Skipped { .. } | Record::Opened { .. } => {
+                    self.place.decisions = front.header.id.seq;
+                    self.recorded.pop_front();
+                }
+            }
+        }
+    }
+
+    /// What the decisions log says of step `step` of the present input.
+    pub(crate) fn find_recorded(&mut self, step: u32) -> Found {
+        if self.stage != Stage::Folding {
+            return Found::Nothing;
+        }
+        let input = self.place.input;
+        while let Some(front) = self.recorded.front() {
+            let seq = front.header.id.seq;
+            match &front.record {
+                Record::Decided(decided) if decided.input == input && decided.step == step => {
+                    self.place.decisions = seq;
+                    self.covered = self.covered.max(input.seq);
+                    let Some(Recorded { record: Record::Decided(decided), .. }) = self.recorded.pop_front() else {
+                        return Found::Nothing;
+                    };
+                    return Found::Step(decided);
+                }
+                Record::Skipped { from, to } if *from <= input && input <= *to => return Found::Skipped,
+                Record::Decided(decided) if decided.input > input => return Found::Skipped,
+                Record::Skipped { from, .. } if *from > input => return Found::Skipped,
+                Record::Decided(_) | Record::Skipped { .. } | Record::Opened { .. } => {
+                    self.place.decisions = seq;
+                    self.recorded.pop_front();
+                }
+            }
+        }
+        if self.recorded_read < self.recorded_tail { Found::Reading } else { Found::Nothing }
+    }
+
+    /// Folds one recorded step.
+    pub(crate) fn fold_recorded(
+        &mut self,
+        decided: Decided,
+        state: &mut dyn StateTxn,
+        out: &mut Vec<FlowOutput>,
+    ) -> bool {
+        if self.causes.is_empty() && decided.upto.is_some() {
+            self.bind_marked(state, out);
+        }
+        self.causes.clear();
+        for decision in &decided.decisions {
+            let made = self.apply(decision, None, state);
+            let kept = decided.effects.iter().find(|effect| Some(effect.id) == decision.effect);
+            if made.as_ref().map(|effect| effect.body) != kept.map(|effect| effect.body) {
+                let what = format!(
+                    "the recorded decision {} of {} (input {}) gives another body than its hash says",
+                    decision.n, decision.unit, decided.input
+                );
+                self.corrupt(
+                    Fault::new(Failure::Corrupt, what).cure("run the binary that recorded it; lockstep replay check"),
+                    out,
+                );
+                return false;
+            }
+        }
+        if let Some(upto) = &decided.upto {
+            self.clear_marks(upto, state);
+        }
+        self.place.phase = Phase::Steps { done: decided.step };
+        if decided.last {
+            self.finish_input(true);
+        }
+        true
+    }
+
+    /// Every record is folded, and this input has none: what the rest of the journal says of outcomes comes first.
+    pub(crate) fn recorded_all(&mut self, state: &dyn StateTxn, out: &mut Vec<FlowOutput>) -> bool {
+        self.start_scan(self.visible.next(), state, out);
+        false
+    }
+
+    /// The journal is folded whole.
+    pub(crate) fn caught_up(&mut self, state: &dyn StateTxn, out: &mut Vec<FlowOutput>) -> bool {
+        let folded = self.visible.next().seq > self.visible.tail();
+        if self.stage != Stage::Folding || !folded {
+            return false;
+        }
+        let beyond = self.recorded.iter().any(|record| match &record.record {
+            Record::Decided(decided) => decided.input.seq > self.visible.tail(),
+            Record::Skipped { to, .. } => to.seq > self.visible.tail(),
+            Record::Opened { .. } => false,
+        });
+        if beyond {
+            let what = format!("the decisions log speaks of entries behind the journal's tail {}", self.journal_tail);
+            self.corrupt(
+                Fault::new(Failure::Corrupt, what).cure("restore the journal; nothing was sent or confirmed"),
+                out,
+            );
+            return false;
+        }
+        self.place.decisions = self.recorded_tail;
+        self.start_scan(self.visible.next(), state, out);
+        false
+    }
+
+    fn start_scan(&mut self, next: EntryId, state: &dyn StateTxn, out: &mut Vec<FlowOutput>) {
+        self.stage = Stage::Scanning { next };
+        if next.seq > self.journal_tail.seq {
+            self.go_live(state, out);
+        } else {
+            out.push(FlowOutput::ReadJournal(next));
+        }
+    }
+
+    fn scan(
+        &mut self,
+        mut next: EntryId,
+        entries: Vec<Journaled>,
+        state: &mut dyn StateTxn,
+        out: &mut Vec<FlowOutput>,
+    ) {
+        let from = next;
+        for entry in entries.into_iter().filter(|entry| entry.header.id >= from) {
+            self.ingest.note(entry.header.id, &entry.entry);
+            self.settle(entry.header.id, &entry.entry, state);
+            next = entry.header.id.next();
+        }
+        self.start_scan(next, state, out);
+    }
+
+    fn go_live(&mut self, state: &dyn StateTxn, out: &mut Vec<FlowOutput>) {
+        self.stage = Stage::Live;
+        self.blocked = None;
+        self.recorded.clear();
+        self.deliver.go_live(state);
+        self.void_open(out);
+        self.start_source(out);
+        out.push(FlowOutput::Again);
+    }
+
+    /// Moves the ledger by a durable entry, once.
+    pub(crate) fn settle(&mut self, id: EntryId, entry: &Entry, state: &mut dyn StateTxn) {
+        if id.seq <= self.place.ledger || self.replaying {
+            return;
+        }
+        self.place.ledger = id.seq;
+        if let Entry::Acked(acked) = entry
+            && ledger::settle(id, acked, state).is_some()
+        {
+            self.deliver.settled(id, acked, state);
+        }
+    }
+
+    fn corrupt(&mut self, fault: Fault, out: &mut Vec<FlowOutput>) {
+        self.stage = Stage::Closed;
+        out.push(FlowOutput::Corrupt(fault));
+    }
+}
+
+/// Which tail may be ahead of which (J16).
+fn compare(place: &Place, journal: EntryId, decisions: EntryId) -> Result<(), Fault> {
+    let behind = |what: &str, tail: u64, known: u64| {
+        let what =
+            format!("{what} ends at {tail}, but the state was folded through {known}: acknowledged bytes are gone");
+        Fault::new(Failure::Corrupt, what)
+            .cure(format!("restore entries {} to {known} from a backup; nothing was sent or confirmed", tail + 1))
+    };
+    let folded = place.input.seq - u64::from(place.phase == Phase::Fresh);
+    if folded.max(place.ledger) > journal.seq {
+        return Err(behind("the journal", journal.seq, folded.max(place.ledger)));
+    }
+    if place.decisions > decisions.seq {
+        return Err(behind("the decisions log", decisions.seq, place.decisions));
+    }
+    Ok(())
+}

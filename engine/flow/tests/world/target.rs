@@ -1,0 +1,77 @@
+//! The target: guarded PUTs with versions, as a correct sink sees them.
+
+use model::{Json, Outcome, RequestId, Write};
+use ports::{ForeignVersion, SendBase, SendRequest, SinkReply};
+use std::collections::BTreeMap;
+
+#[derive(Default)]
+pub struct Target {
+    /// By `Type/id`; version n is at place n - 1.
+    pub units: BTreeMap<String, Vec<Version>>,
+}
+
+#[derive(Clone)]
+pub struct Version {
+    pub request: Option<RequestId>,
+    /// None: deleted.
+    pub body: Option<Json>,
+}
+
+pub fn lost() -> SinkReply {
+    SinkReply::Unknown { what: "cut".into() }
+}
+
+impl Target {
+    pub fn send(&mut self, request: &SendRequest) -> SinkReply {
+        let versions = self.units.entry(request.unit.to_string()).or_default();
+        let there = versions.last().is_some_and(|version| version.body.is_some());
+        let guarded = match &request.base {
+            SendBase::Create => !there,
+            SendBase::Version(version) => versions.len().to_string() == **version,
+        };
+        if !guarded {
+            return self.settle(request);
+        }
+        let body = (request.write == Write::Put).then(|| Json::parse(&request.body).expect("we send JSON"));
+        versions.push(Version { request: Some(request.request), body });
+        let version = versions.len().to_string().into();
+        SinkReply::Final { outcome: Outcome::Accepted { version, by: "reply".into() }, foreign: Vec::new() }
+    }
+
+    pub fn settle(&mut self, request: &SendRequest) -> SinkReply {
+        let versions = self.units.entry(request.unit.to_string()).or_default();
+        let ours = versions.iter().position(|version| version.request == Some(request.request));
+        if let Some(at) = ours {
+            let foreign = versions[at + 1..].iter().enumerate().map(|(n, version)| ForeignVersion {
+                version: (at + n + 2).to_string().into(),
+                deleted: version.body.is_none(),
+                body: version.body.clone().unwrap_or(Json::Null),
+            });
+            let outcome = Outcome::Accepted { version: (at + 1).to_string().into(), by: "stamp".into() };
+            return SinkReply::Final { outcome, foreign: foreign.collect() };
+        }
+        let there = versions.last().is_some_and(|version| version.body.is_some());
+        let stands = match &request.base {
+            SendBase::Create => !there,
+            SendBase::Version(version) => versions.len().to_string() == **version,
+        };
+        let version: Box<str> = versions.len().to_string().into();
+        match versions.last() {
+            _ if stands => SinkReply::NotApplied { what: "base stands".into(), retry_after_ms: None, refused: false },
+            Some(Version { body: Some(body), .. }) => {
+                let outcome = Outcome::Stale { version, current: Some(body.clone()), over: None };
+                SinkReply::Final { outcome, foreign: Vec::new() }
+            }
+            _ => SinkReply::Final { outcome: Outcome::Gone { version: Some(version) }, foreign: Vec::new() },
+        }
+    }
+
+    /// Somebody else writes: a note is added.
+    pub fn edit(&mut self, unit: &str) {
+        let Some(versions) = self.units.get_mut(unit) else { return };
+        let Some(Version { body: Some(Json::Object(members)), .. }) = versions.last().cloned() else { return };
+        let mut members: Vec<_> = members.into_iter().filter(|(name, _)| &**name != "language").collect();
+        members.push(("language".into(), Json::text(if versions.len() % 2 == 0 { "en" } else { "de" })));
+        versions.push(Version { request: None, body: Some(Json::Object(members)) });
+    }
+}
