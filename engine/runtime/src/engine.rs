@@ -1,0 +1,208 @@
+//! Starts the threads, and starts them again behind a panic of a step.
+//!
+//! A life is what lies between two openings of the logs. A step that panics is thrown away with everything since the last
+//! checkpoint, exactly as a restart of the process would (J32); at the second panic on the same input, its units park.
+
+use crate::{
+    core::MakeCore,
+    drive::{Driver, Since},
+    ended::{Ended, LifeEnded},
+    handle::{Handle, Notices},
+    inbox::Inbox,
+    kill::KillPoints,
+    log_task::{DynDecisions, DynJournal, LogTask},
+    source_task::{MakeSource, SourceTask},
+};
+use flow::{Config, FlowInput};
+use model::{EntryId, Term};
+use ports::{Clock, Failure, Fault, Resume, Sink, StateStore};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, mpsc},
+    thread,
+};
+use tokio::task::JoinSet;
+
+/// Panics in one process after which something else than one input must be wrong.
+const PANICS_MAX: u32 = 50;
+
+/// Logs and store, opened for writing: both logs have their new `Opened`.
+pub struct Stores {
+    /// The journal.
+    pub journal: DynJournal,
+    /// The decisions log.
+    pub decisions: DynDecisions,
+    /// The journal's term.
+    pub term: Term,
+    /// The state.
+    pub store: Box<dyn StateStore>,
+}
+
+/// Opens logs and store; called again behind a panic, when the former ones are closed.
+pub type OpenStores = Box<dyn FnMut() -> Result<Stores, Fault> + Send>;
+
+/// What an engine is made of.
+pub struct Setup {
+    /// The flow's settings.
+    pub config: Config,
+    /// A checkpoint is due at so many bytes.
+    pub overlay_bytes_max: usize,
+    /// Makes the flow.
+    pub core: MakeCore,
+    /// Opens logs and store.
+    pub open: OpenStores,
+    /// Makes the source.
+    pub source: MakeSource,
+    /// The sink.
+    pub sink: Arc<dyn Sink>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Kill points of tests.
+    pub kill: KillPoints,
+}
+
+/// A running engine.
+pub struct Engine {
+    handle: Handle,
+    ended: tokio::sync::oneshot::Receiver<Ended>,
+}
+
+impl Engine {
+    /// Starts it; sources and sinks run on this tokio runtime.
+    pub fn start(setup: Setup, tokio: tokio::runtime::Handle) -> Engine {
+        let handle =
+            Handle { inbox: Arc::new(Inbox::new()), notices: Arc::new(Notices::default()), reading: Arc::default() };
+        let (say, ended) = tokio::sync::oneshot::channel();
+        let lives = Lives { setup, tokio, handle: handle.clone() };
+        let spawned = thread::Builder::new().name("flow".to_owned()).spawn(move || {
+            let told = say.send(lives.run());
+            drop(told);
+        });
+        if let Err(error) = spawned {
+            tracing::error!("the flow thread cannot be started: {error}");
+        }
+        Engine { handle, ended }
+    }
+
+    /// How to talk to it.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Waits for its end.
+    pub async fn ended(self) -> Ended {
+        let lost = || Ended::Failed(Fault::new(Failure::Transient, "the flow thread is gone"));
+        self.ended.await.unwrap_or_else(|_| lost())
+    }
+}
+
+struct Lives {
+    setup: Setup,
+    tokio: tokio::runtime::Handle,
+    handle: Handle,
+}
+
+impl Lives {
+    fn run(mut self) -> Ended {
+        let mut panics: BTreeMap<EntryId, u32> = BTreeMap::new();
+        let mut quarantine = BTreeSet::new();
+        for _ in 0..PANICS_MAX {
+            match self.life(&quarantine) {
+                LifeEnded::Stopped => return Ended::Stopped,
+                LifeEnded::Failed(fault) => return Ended::Failed(fault),
+                LifeEnded::Panicked(None) => return Ended::Failed(panicked("before the logs were opened")),
+                LifeEnded::Panicked(Some(input)) => {
+                    let times = panics.entry(input).or_default();
+                    *times += 1;
+                    tracing::error!(%input, times = *times, "a step panicked");
+                    if *times >= 2 {
+                        tracing::error!(%input, "its units are parked as internal");
+                        quarantine.insert(input);
+                    }
+                }
+            }
+        }
+        Ended::Failed(panicked("too often"))
+    }
+
+    /// One life: opens, runs, joins every thread and task that it started.
+    fn life(&mut self, quarantine: &BTreeSet<EntryId>) -> LifeEnded {
+        self.handle.inbox.clear();
+        let stores = match (self.setup.open)() {
+            Ok(stores) => stores,
+            Err(fault) => return LifeEnded::Failed(fault),
+        };
+        let config = Config { quarantine: quarantine.clone(), ..self.setup.config.clone() };
+        let open = match opened(&stores, &config) {
+            Ok(open) => open,
+            Err(fault) => return LifeEnded::Failed(fault),
+        };
+        let (log, requests) = mpsc::channel();
+        let task = LogTask {
+            journal: stores.journal,
+            decisions: stores.decisions,
+            requests,
+            inbox: self.handle.inbox.clone(),
+            notices: self.handle.notices.clone(),
+            clock: self.setup.clock.clone(),
+            kill: self.setup.kill.clone(),
+        };
+        let log_thread = match thread::Builder::new().name("log".to_owned()).spawn(move || task.run()) {
+            Ok(thread) => thread,
+            Err(error) => return LifeEnded::Failed(Fault::new(Failure::Transient, format!("no log thread: {error}"))),
+        };
+        let (source, commands) = tokio::sync::mpsc::unbounded_channel();
+        let source_task = self.tokio.spawn(
+            SourceTask {
+                make: self.setup.source.clone(),
+                commands,
+                inbox: self.handle.inbox.clone(),
+                reading: self.handle.reading.clone(),
+            }
+            .run(),
+        );
+        let driver = Driver {
+            core: (self.setup.core)(config),
+            store: stores.store,
+            inbox: self.handle.inbox.clone(),
+            log,
+            source,
+            reading: self.handle.reading.clone(),
+            sink: self.setup.sink.clone(),
+            tokio: self.tokio.clone(),
+            clock: self.setup.clock.clone(),
+            kill: self.setup.kill.clone(),
+            overlay_bytes_max: self.setup.overlay_bytes_max,
+            requests: JoinSet::new(),
+            acts: BTreeMap::new(),
+            fences: BTreeMap::new(),
+            next_token: 0,
+            since: Since::default(),
+            again: false,
+            stopping: None,
+        };
+        let ended = driver.run(open);
+        // The driver's end closed both channels, so that both end by themselves.
+        if log_thread.join().is_err() || self.tokio.block_on(source_task).is_err() {
+            return LifeEnded::Failed(panicked("outside of the flow"));
+        }
+        ended
+    }
+}
+
+fn opened(stores: &Stores, config: &Config) -> Result<FlowInput, Fault> {
+    let empty =
+        || Fault::new(Failure::Corrupt, "a log has no entry of its own opening").cure("lockstep journal verify");
+    let resume: Resume = stores.journal.resume().remove(&config.source.system).unwrap_or_default();
+    Ok(FlowInput::Open {
+        journal: stores.journal.tail().ok_or_else(empty)?,
+        decisions: stores.decisions.tail().ok_or_else(empty)?,
+        term: stores.term,
+        resume,
+    })
+}
+
+fn panicked(when: &str) -> Fault {
+    Fault::new(Failure::Corrupt, format!("steps panicked {when}"))
+        .cure("keep data_dir as it is and report the place that the log names; nothing acknowledged is lost")
+}

@@ -1,0 +1,177 @@
+//! The `log` thread: every append, fsync and segment change of both logs, in rounds.
+//!
+//! ```text
+//!   a round:  outcomes, acts ─► journal ─► fsync ─► captured rows ─► journal ─► fsync ─► decisions ─► fsync ─► reads
+//! ```
+//! * Outcomes go ahead of captured rows and never wait for them (J24).
+//! * A full disk keeps captured rows here, in order, and tries again every second; everything else goes on.
+//! * Any other failure ends the run: the log is poisoned.
+
+use crate::{
+    handle::Notices,
+    inbox::{Inbox, Message},
+    kill::KillPoints,
+};
+use flow::{AppendId, FlowInput};
+use model::{Entry, EntryId, Journaled, Log, Record, Recorded};
+use ports::{Appended, Class, Clock, Failure, Fault, Journal};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+
+/// The journal behind its contract.
+pub type DynJournal = Box<dyn Journal<Body = Entry, Stored = Journaled>>;
+/// The decisions log behind its contract.
+pub type DynDecisions = Box<dyn Journal<Body = Record, Stored = Recorded>>;
+
+/// Bytes of one answer to a read.
+const READ_BYTES_MAX: usize = 4 << 20;
+/// How long a full disk is left alone.
+const FULL_RETRY: Duration = Duration::from_secs(1);
+
+/// What the log thread is asked.
+pub(crate) enum LogRequest {
+    Append { id: AppendId, entries: Arc<[Entry]>, class: Class },
+    Record { id: AppendId, records: Arc<[Record]> },
+    ReadJournal(EntryId),
+    ReadDecisions(EntryId),
+}
+
+/// The thread's own.
+pub(crate) struct LogTask {
+    pub journal: DynJournal,
+    pub decisions: DynDecisions,
+    pub requests: mpsc::Receiver<LogRequest>,
+    pub inbox: Arc<Inbox>,
+    pub notices: Arc<Notices>,
+    pub clock: Arc<dyn Clock>,
+    pub kill: KillPoints,
+}
+
+#[derive(Default)]
+struct Round {
+    vital: Vec<(AppendId, Arc<[Entry]>)>,
+    records: Vec<(AppendId, Arc<[Record]>)>,
+    reads: Vec<LogRequest>,
+}
+
+/// Captured batches that the disk has no room for yet.
+#[derive(Default)]
+struct Captured {
+    waiting: VecDeque<(AppendId, Arc<[Entry]>)>,
+    retry_at: Option<Instant>,
+}
+
+impl LogTask {
+    /// Runs until nobody asks any more.
+    pub(crate) fn run(mut self) {
+        let mut captured = Captured::default();
+        while let Some(round) = self.gather(&mut captured) {
+            if let Err(fault) = self.round(round, &mut captured) {
+                self.inbox.push(Message::LogFailed(fault));
+                return;
+            }
+        }
+    }
+
+    /// Everything that was asked until now; waits for the first. None at the end.
+    fn gather(&mut self, captured: &mut Captured) -> Option<Round> {
+        let mut round = Round::default();
+        let first = match captured.retry_at {
+            None => self.requests.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+            Some(at) => self.requests.recv_timeout(at.saturating_duration_since(Instant::now())),
+        };
+        match first {
+            Ok(request) => sort(request, &mut round, captured),
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => return None,
+        }
+        while let Ok(request) = self.requests.try_recv() {
+            sort(request, &mut round, captured);
+        }
+        Some(round)
+    }
+
+    fn round(&mut self, round: Round, captured: &mut Captured) -> Result<(), Fault> {
+        self.journal_append(round.vital, Class::Vital)?;
+        self.capture(captured)?;
+        self.decisions_append(round.records)?;
+        for read in round.reads {
+            let input = match read {
+                LogRequest::ReadJournal(from) => FlowInput::JournalRead(self.journal.read(from, READ_BYTES_MAX)?),
+                LogRequest::ReadDecisions(from) => FlowInput::DecisionsRead(self.decisions.read(from, READ_BYTES_MAX)?),
+                LogRequest::Append { .. } | LogRequest::Record { .. } => continue,
+            };
+            self.inbox.push(Message::Input(input));
+        }
+        Ok(())
+    }
+
+    fn capture(&mut self, captured: &mut Captured) -> Result<(), Fault> {
+        let early = captured.retry_at.is_some_and(|at| Instant::now() < at);
+        if captured.waiting.is_empty() || early {
+            return Ok(());
+        }
+        let batches: Vec<_> = captured.waiting.drain(..).collect();
+        match self.journal_append(batches.clone(), Class::Capture) {
+            Ok(()) => {
+                if captured.retry_at.take().is_some() {
+                    self.notices.set_full(None);
+                    tracing::info!("there is room on the disk again: captured rows are appended");
+                }
+                Ok(())
+            }
+            Err(fault) if fault.failure == Failure::Transient => {
+                if captured.retry_at.is_none() {
+                    tracing::error!("captured rows wait, outcomes and decisions go on: {fault}");
+                    self.notices.set_full(Some(fault.to_string()));
+                }
+                captured.waiting = batches.into();
+                captured.retry_at = Some(Instant::now() + FULL_RETRY);
+                Ok(())
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn journal_append(&mut self, batches: Vec<(AppendId, Arc<[Entry]>)>, class: Class) -> Result<(), Fault> {
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let (ids, bodies): (Vec<_>, Vec<_>) = batches.into_iter().unzip();
+        self.kill.reach();
+        let appended = self.journal.append(&bodies, class, self.clock.now())?;
+        self.kill.reach();
+        self.tell(Log::Journal, ids, appended);
+        Ok(())
+    }
+
+    fn decisions_append(&mut self, batches: Vec<(AppendId, Arc<[Record]>)>) -> Result<(), Fault> {
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let (ids, bodies): (Vec<_>, Vec<_>) = batches.into_iter().unzip();
+        self.kill.reach();
+        let appended = self.decisions.append(&bodies, Class::Vital, self.clock.now())?;
+        self.kill.reach();
+        self.tell(Log::Decisions, ids, appended);
+        Ok(())
+    }
+
+    fn tell(&self, log: Log, ids: Vec<AppendId>, appended: Vec<Appended>) {
+        for (id, appended) in ids.into_iter().zip(appended) {
+            self.inbox.push(Message::Appended { log, id, appended });
+        }
+    }
+}
+
+fn sort(request: LogRequest, round: &mut Round, captured: &mut Captured) {
+    match request {
+        LogRequest::Append { id, entries, class: Class::Vital } => round.vital.push((id, entries)),
+        LogRequest::Append { id, entries, class: Class::Capture } => captured.waiting.push_back((id, entries)),
+        LogRequest::Record { id, records } => round.records.push((id, records)),
+        LogRequest::ReadJournal(_) | LogRequest::ReadDecisions(_) => round.reads.push(request),
+    }
+}
