@@ -1,1 +1,46 @@
-//! The embedded journal.
+//! The embedded log: the journal and the decisions log, each a directory of segments on local disk.
+//!
+//! Read `log` for what an append promises, `recover` for what is found after a crash. Invariants:
+//! * What `append` returned is there after any crash, in that order, under that number.
+//! * Nobody is shown what is not durable (J16).
+//! * A damaged byte below the durable tail is found and named, never skipped; a torn tail above it is cut.
+//!
+//! ```text
+//!  data_dir/journal/                            data_dir/decisions/ is the same
+//!    00000001-00000000000000000001.log          segments: number, first entry
+//!    00000002-00000000000000001801.log
+//!    spare                                      the next one, zeros
+//!    reserve                                    space for what is vital on a full disk (J24)
+//!    tail                                       how far everything is durable
+//! ```
+
+mod batch;
+mod codec;
+mod disk;
+mod error;
+mod frame;
+mod index;
+mod log;
+mod memory;
+mod open;
+mod reader;
+mod recover;
+mod reserve;
+mod resume;
+mod segment;
+mod spare;
+mod tail;
+mod walk;
+
+pub use codec::{Codec, EntryCodec, RecordCodec, Resumes};
+pub use disk::{Disk, DiskFile, Entropy, LocalDisk, kernel_entropy};
+pub use log::{Config, EmbeddedLog};
+pub use memory::MemoryLog;
+pub use open::{Cut, Recovered, Recovery};
+pub use reader::{Broken, LogReader, Place, Verification};
+pub use segment::SegmentId;
+
+/// The journal on disk.
+pub type EntryLog = EmbeddedLog<EntryCodec>;
+/// The decisions log on disk.
+pub type RecordLog = EmbeddedLog<RecordCodec>;

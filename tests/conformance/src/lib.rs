@@ -1,3 +1,6 @@
 //! Suites that every implementation of a port must pass.
+//!
+//! An implementation's own tests hand over a harness; what a suite asks for is the contract in `ports`, nothing more.
 
+pub mod journal;
 pub mod state;
