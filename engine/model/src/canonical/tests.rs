@@ -1,3 +1,5 @@
+//! What the one canonical form calls equal, and what it does not.
+
 use super::*;
 use crate::{elements::double::Small, field::Fields};
 use alloc::format;

@@ -1,3 +1,5 @@
+//! Fields of resources, plain and ugly, there and back.
+
 use super::*;
 use crate::{canonical_hash, canonically_equal, elements::double::Small, field_equal};
 use alloc::{format, string::String, vec::Vec};

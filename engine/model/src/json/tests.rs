@@ -1,3 +1,5 @@
+//! The JSON reader and writer on well-formed, ugly and broken texts.
+
 use super::*;
 use alloc::{format, string::String};
 use proptest::prelude::*;

@@ -1,10 +1,8 @@
 //! Crashes at every moment, lost replies, foreign edits: nothing lost, nothing twice, replay equal.
-//! More seeds: `LOCKSTEP_SEEDS=2000 cargo test --release -p lockstep-flow --test crash`.
+//! More seeds: `LOCKSTEP_SEEDS=2000 cargo test --release -p lockstep-sim`.
 
-mod world;
-
-use lockstep_flow::Limits;
-use world::World;
+use flow::Limits;
+use lockstep_sim::World;
 
 fn seeds() -> std::ops::Range<u64> {
     let many = std::env::var("LOCKSTEP_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(25);

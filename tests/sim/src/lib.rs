@@ -3,10 +3,12 @@
 //! The flow is the production code. Whatever was not made durable is lost in a crash; replies may be lost; batches end
 //! anywhere. After a run, `World::check` compares the target with what the source holds.
 
+#![expect(missing_docs, reason = "a test world: its names say what they are")]
+
 pub mod source;
 pub mod target;
 
-use lockstep_flow::{Act, Config, Flow, FlowInput, FlowOutput, Limits, SinkSettings, SourceSettings};
+use flow::{Act, Config, Flow, FlowInput, FlowOutput, Limits, SinkSettings, SourceSettings};
 use model::{Decided, Entry, EntryId, Header, Journaled, Kind, Outcome, Principal, Record, Recorded, Term, Timestamp};
 use ports::{Appended, Class, Resume, StateStore};
 use source::Source;
@@ -35,7 +37,7 @@ impl Chance {
     }
 }
 
-pub const MAP: &str = include_str!("../../../../schemas/maps/clinic/map.yaml");
+pub const MAP: &str = include_str!("../../../schemas/maps/clinic/map.yaml");
 
 pub fn config(limits: Limits) -> Config {
     Config {
@@ -45,7 +47,7 @@ pub fn config(limits: Limits) -> Config {
         source: SourceSettings { system: "legacy".into(), slot: "lockstep_clinic".into() },
         sink: SinkSettings { system: "cloud".into(), stamp_uri: "https://ids.test/lockstep".into(), concurrency: 4 },
         limits,
-        behaviour: lockstep_flow::BEHAVIOUR,
+        behaviour: flow::BEHAVIOUR,
         quarantine: Default::default(),
     }
 }
@@ -106,7 +108,7 @@ impl World {
     /// Opens the logs as the journal does: a new term, an `Opened` in each.
     pub fn open(&mut self) {
         self.terms += 1;
-        let opened = || ("test".into(), lockstep_flow::BEHAVIOUR);
+        let opened = || ("test".into(), flow::BEHAVIOUR);
         let (binary, behaviour) = opened();
         let journal = self.journal_append(&[Entry::Opened { binary, behaviour }]).last;
         let (binary, behaviour) = opened();

@@ -1,6 +1,6 @@
 //! The source: five tables of the test clinic, transactions in commit order, marked chunks; what a correct connector emits.
 
-use super::{Chance, target::Target};
+use crate::{Chance, target::Target};
 use model::{
     Cell, Chunk, Column, ColumnType, CommitEnd, Entry, Incarnation, Journaled, Row, RowChange, RowEntry, RowKey,
     SnapshotMark, SourcePosition, SystemId, TableName, TableSchema, Timestamp, Value,
