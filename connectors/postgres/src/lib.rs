@@ -1,1 +1,31 @@
-//! PostgreSQL.
+//! PostgreSQL as a source: its change stream by logical replication, its tables by marked chunks, its rows at a fence.
+//!
+//! Sees ports, model and schemas, and no other connector. Invariants:
+//! * Nothing is confirmed to the server that is not durable here (J10); what only a keepalive tells is first an entry.
+//! * A value is exact or the server's own text, never wrong. The same row has the same bytes in stream, chunk and fence.
+//! * The server is read, never written: logical messages and the slot are all that is ever ours there.
+//! * No text of an error, log or `Debug` holds a value of a row.
+
+mod catalog;
+mod config;
+mod error;
+mod fence;
+mod handoff;
+mod pace;
+pub mod pgoutput;
+pub mod position;
+mod prerequisites;
+mod relation;
+mod session;
+mod slot;
+mod snapshot;
+mod source;
+mod status;
+mod stream;
+pub mod values;
+mod wire;
+
+pub use config::{Address, Config, Options, Place, Secret, SecretRef, Tls, parse_url};
+pub use error::Error;
+pub use fence::PostgresFences;
+pub use source::PostgresSource;

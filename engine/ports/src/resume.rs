@@ -5,6 +5,10 @@
 use model::{Entry, Fingerprint, Incarnation, RowKey, SnapshotMark, SourcePosition, TableName, TableSchema};
 use std::collections::BTreeMap;
 
+/// The prefix of the `Message` in which a source writes down whom its positions belong to, right behind `Started`.
+/// It belongs to no transaction. Another server's or timeline's log is never gone on from (J10).
+pub const IDENTITY_PREFIX: &str = "lockstep:identity";
+
 /// Where a source goes on.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Resume {
@@ -16,6 +20,8 @@ pub struct Resume {
     pub started: bool,
     /// Up to where the source's log is in the journal (J6); none before the first start.
     pub passed: Option<SourcePosition>,
+    /// What the source's log said of itself when it was started (PostgreSQL: system and timeline).
+    pub identity: Option<Box<str>>,
     /// The tables that were started, with their state.
     pub tables: BTreeMap<TableName, TableResume>,
     /// The schema in force per table.
@@ -72,6 +78,9 @@ impl Resume {
             }
             Entry::Commit { commit, .. } => self.pass(commit.end),
             Entry::Heartbeat { position, .. } => self.pass(*position),
+            Entry::Message { prefix, content, .. } if **prefix == *IDENTITY_PREFIX => {
+                self.identity = str::from_utf8(content).ok().map(Box::from);
+            }
             Entry::Schema { fingerprint, schema, .. } => {
                 self.schemas.insert(schema.table.clone(), (*fingerprint, schema.clone()));
             }

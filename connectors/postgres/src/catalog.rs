@@ -1,0 +1,215 @@
+//! The shape of a table as the catalogue says it, and reading its rows in key order.
+//!
+//! The stream and the chunks must agree on a table's shape to the byte: both build it with [`schema`].
+
+use crate::{
+    config::split,
+    error::Error,
+    session::{Sql, identifier, literal},
+    values,
+};
+use model::{Column, Row, RowKey, TableName, TableSchema};
+use schemas::{Plan, RowWriter};
+use std::sync::Arc;
+use tokio_postgres::SimpleQueryRow;
+
+/// Builds a table's schema; `key` names the key's columns in key order. The one place where shapes are made.
+pub(crate) fn schema<'a>(
+    table: &TableName,
+    columns: impl IntoIterator<Item = (&'a str, u32)>,
+    key: &[String],
+) -> TableSchema {
+    let columns: Vec<Column> = columns
+        .into_iter()
+        .map(|(name, oid)| Column { name: name.into(), ty: values::column_type(oid), native: oid })
+        .collect();
+    let place =
+        |name: &String| columns.iter().position(|column| *column.name == **name).and_then(|at| u16::try_from(at).ok());
+    let key = key.iter().map(place).collect::<Option<Vec<u16>>>().unwrap_or_default();
+    TableSchema { table: table.clone(), columns, key }
+}
+
+/// A table as the catalogue knows it.
+#[derive(Clone)]
+pub(crate) struct Shape {
+    pub(crate) plan: Arc<Plan>,
+    /// The key's columns by name, in key order.
+    pub(crate) key: Vec<String>,
+    /// Whether the server's order of the key is the byte order of our row keys (J8).
+    pub(crate) ordered: bool,
+    /// The server's estimate of its rows.
+    pub(crate) estimate: u64,
+    partitioned: bool,
+}
+
+/// `replica identity using index` makes that index's columns the key: a delete carries no others.
+fn shape_sql(table: &TableName) -> String {
+    let (schema, name) = split(table).unwrap_or_default();
+    format!(
+        "SELECT a.attname, a.atttypid::oid, k.place, c.relkind, greatest(c.reltuples, 0)::int8, \
+         pg_catalog.getdatabaseencoding() \
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' \
+         LEFT JOIN pg_index i ON i.indrelid = c.oid \
+           AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END \
+         LEFT JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place) \
+           ON k.attnum = a.attnum AND k.place <= i.indnkeyatts \
+         WHERE n.nspname = {} AND c.relname = {} ORDER BY a.attnum",
+        literal(schema),
+        literal(name)
+    )
+}
+
+impl Shape {
+    /// Reads the table's shape; none if there is no such table.
+    pub(crate) async fn read(sql: &Sql, table: &TableName) -> Result<Option<Shape>, Error> {
+        let rows = sql.rows("reading the catalogue", &shape_sql(table)).await?;
+        Ok(Shape::from_rows(table, &rows))
+    }
+
+    fn from_rows(table: &TableName, rows: &[SimpleQueryRow]) -> Option<Shape> {
+        let text = |row: &SimpleQueryRow, at: usize| row.get(at).unwrap_or_default().to_owned();
+        let first = rows.first()?;
+        let columns: Vec<(String, u32)> =
+            rows.iter().map(|row| (text(row, 0), text(row, 1).parse().unwrap_or_default())).collect();
+        let mut key: Vec<(usize, String)> =
+            rows.iter().filter_map(|row| Some((row.get(2)?.parse().ok()?, text(row, 0)))).collect();
+        key.sort();
+        let key: Vec<String> = key.into_iter().map(|(_, name)| name).collect();
+        let shape = schema(table, columns.iter().map(|(name, oid)| (name.as_str(), *oid)), &key);
+        // In these encodings the order of the server's bytes is the order of UTF-8.
+        let text_is_ordered = matches!(text(first, 5).as_str(), "UTF8" | "LATIN1");
+        let ordered = !shape.key.is_empty()
+            && shape.key.iter().all(|at| match shape.columns[usize::from(*at)].native {
+                25 | 1043 => text_is_ordered,
+                oid => key_type(oid).is_some(),
+            });
+        Some(Shape {
+            plan: Arc::new(Plan::new(&shape)),
+            key,
+            ordered,
+            estimate: text(first, 4).parse().unwrap_or_default(),
+            partitioned: text(first, 3) == "p",
+        })
+    }
+
+    pub(crate) fn table(&self) -> &TableName {
+        &self.plan.schema().table
+    }
+
+    /// The table as SQL; a partitioned table is read with its partitions, another one without its children.
+    pub(crate) fn table_sql(&self) -> String {
+        let only = if self.partitioned { "" } else { "ONLY " };
+        format!("{only}{}", quoted(self.table()))
+    }
+
+    /// Rows behind `after` in key order; all rows of a table whose key has no order that we reproduce.
+    pub(crate) fn select(&self, after: Option<&RowKey>, limit: usize) -> Result<String, Error> {
+        let schema = self.plan.schema();
+        let columns: Vec<String> = schema.columns.iter().map(|column| identifier(&column.name)).collect();
+        let mut sql = format!("SELECT {} FROM {}", columns.join(", "), self.table_sql());
+        if !self.ordered {
+            return Ok(sql);
+        }
+        let key: Vec<(String, &'static str)> = schema
+            .key
+            .iter()
+            .filter_map(|at| {
+                let column = schema.columns.get(usize::from(*at))?;
+                let collate = if matches!(column.native, 25 | 1043) { " COLLATE \"C\"" } else { "" };
+                Some((format!("{}{collate}", identifier(&column.name)), key_type(column.native)?))
+            })
+            .collect();
+        let names: Vec<&str> = key.iter().map(|(name, _)| name.as_str()).collect();
+        if let Some(after) = after {
+            let unknown = || Error::Protocol(format!("the key of a chunk of {} cannot be read", schema.table));
+            let cells = after.decode().ok_or_else(unknown)?;
+            let bounds: Option<Vec<String>> = cells
+                .iter()
+                .zip(&key)
+                .map(|(cell, (_, ty))| values::text(cell).map(|text| format!("{}::{ty}", literal(&text))))
+                .collect();
+            let bounds = bounds.filter(|bounds| bounds.len() == key.len()).ok_or_else(unknown)?;
+            sql.push_str(&format!(" WHERE ({}) > ({})", names.join(", "), bounds.join(", ")));
+        }
+        sql.push_str(&format!(" ORDER BY {} LIMIT {limit}", names.join(", ")));
+        Ok(sql)
+    }
+
+    /// A row of [`Shape::select`] as bytes.
+    pub(crate) fn encode(
+        &self,
+        row: &SimpleQueryRow,
+        writer: &mut RowWriter,
+        scratch: &mut Vec<u8>,
+    ) -> Result<Row, Error> {
+        let mut open = writer.row(&self.plan);
+        for (at, column) in self.plan.schema().columns.iter().enumerate() {
+            match row.get(at) {
+                None => open.push(model::Cell::Null)?,
+                Some(text) => open.push(values::cell(column.ty, text, scratch))?,
+            }
+        }
+        Ok(open.finish()?)
+    }
+
+    /// The key of an encoded row. A key that holds an infinity or a year BC has no place in our order.
+    pub(crate) fn key_of(&self, row: &Row) -> Result<RowKey, Error> {
+        let table = self.table();
+        let key = self.plan.key(row).ok().flatten();
+        let key = key.ok_or_else(|| Error::Protocol(format!("a row of {table} has no key")))?;
+        let outside = key.decode().is_some_and(|cells| cells.iter().any(|cell| matches!(cell, model::Value::Raw(_))));
+        if outside && self.ordered {
+            return Err(Error::wrong(
+                format!("a key of {table} is an infinity or lies outside the years 1 to 9999"),
+                "correct that row, or leave the table out",
+            ));
+        }
+        Ok(key)
+    }
+}
+
+/// The SQL type of a key column whose order we reproduce exactly; text under `COLLATE "C"`.
+fn key_type(oid: u32) -> Option<&'static str> {
+    Some(match oid {
+        16 => "bool",
+        17 => "bytea",
+        20 => "int8",
+        21 => "int2",
+        23 => "int4",
+        25 | 1043 => "text",
+        26 => "oid",
+        1082 => "date",
+        1083 => "time",
+        1114 => "timestamp",
+        1184 => "timestamptz",
+        2950 => "uuid",
+        _ => return None,
+    })
+}
+
+/// A table's name as SQL.
+pub(crate) fn quoted(table: &TableName) -> String {
+    let (schema, name) = split(table).unwrap_or_default();
+    format!("{}.{}", identifier(schema), identifier(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Cell;
+
+    #[test]
+    fn a_chunk_goes_on_behind_a_key_of_several_columns() {
+        let key = ["b".to_owned(), "a".to_owned()];
+        let plan = Plan::new(&schema(&"public.T x".into(), [("a", 20), ("b", 25), ("c", 1700)], &key));
+        let shape = Shape { plan: Arc::new(plan), key: key.to_vec(), ordered: true, estimate: 0, partitioned: false };
+        let after = RowKey::encode([Cell::Text("it's"), Cell::Int(-7)]).unwrap();
+        assert_eq!(
+            shape.select(Some(&after), 10).unwrap(),
+            "SELECT \"a\", \"b\", \"c\" FROM ONLY \"public\".\"T x\" WHERE (\"b\" COLLATE \"C\", \"a\") > \
+             ('it''s'::text, '-7'::int8) ORDER BY \"b\" COLLATE \"C\", \"a\" LIMIT 10"
+        );
+        assert!(shape.select(Some(&RowKey::encode([Cell::Int(1)]).unwrap()), 10).is_err());
+    }
+}

@@ -1,0 +1,193 @@
+//! The relations of a stream: what its numbers stand for, and rows made straight from its text.
+//!
+//! No value is built on the way: each cell goes from the read buffer into the row's bytes.
+//! Invariants:
+//! * Columns that a key-only old row does not carry are `Unchanged`, never null.
+//! * A new row's unchanged key column is taken from the old row: it has a key whenever the server gave one.
+
+use crate::{
+    catalog::{Shape, schema},
+    error::Error,
+    pgoutput::{Datum, Malformed, Old, Relation, Tuple},
+    session::Sql,
+    values,
+};
+use model::{Cell, Row, RowChange, TableName};
+use schemas::{Plan, RowWriter};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// One captured relation.
+pub(crate) struct Table {
+    pub(crate) plan: Arc<Plan>,
+    /// Which columns a key-only old row carries.
+    identity: Vec<bool>,
+}
+
+/// The relations that the stream has named so far.
+pub(crate) struct Relations {
+    captured: BTreeSet<TableName>,
+    keys: BTreeMap<TableName, Vec<String>>,
+    /// `None`: published, but not captured.
+    known: BTreeMap<u32, Option<Table>>,
+    writer: RowWriter,
+    scratch: Vec<u8>,
+}
+
+impl Relations {
+    /// For these tables; `shapes` is what the catalogue says of them now.
+    pub(crate) fn new<'a>(tables: &[TableName], shapes: impl IntoIterator<Item = &'a Shape>) -> Relations {
+        Relations {
+            captured: tables.iter().cloned().collect(),
+            keys: shapes.into_iter().map(|shape| (shape.table().clone(), shape.key.clone())).collect(),
+            known: BTreeMap::new(),
+            writer: RowWriter::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Learns a relation's shape. The order of the key's columns stands in the catalogue alone: it is asked again when
+    /// what it said does not fit.
+    pub(crate) async fn define(&mut self, relation: Relation<'_>, sql: &Sql) -> Result<(), Error> {
+        let table = TableName::from(format!("{}.{}", relation.namespace, relation.name).as_str());
+        if !self.captured.contains(&table) {
+            self.known.insert(relation.id, None);
+            return Ok(());
+        }
+        let identity: Vec<bool> = relation.columns().map(|column| column.identity).collect();
+        let named: Vec<&str> = relation.columns().filter(|column| column.identity).map(|column| column.name).collect();
+        let all: Vec<&str> = relation.columns().map(|column| column.name).collect();
+        let full = relation.identity == b'f';
+        let fits = |key: &[String]| {
+            let known = key.iter().all(|name| all.contains(&name.as_str()));
+            known && (full || (key.len() == named.len() && key.iter().all(|name| named.contains(&name.as_str()))))
+        };
+        if !self.keys.get(&table).is_some_and(|key| fits(key))
+            && let Some(shape) = Shape::read(sql, &table).await?
+        {
+            self.keys.insert(table.clone(), shape.key);
+        }
+        let key = match self.keys.get(&table) {
+            Some(key) if fits(key) => key.clone(),
+            // The catalogue is ahead of the stream here: the stream's own word, in column order.
+            _ if full => Vec::new(),
+            _ => named.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let columns = relation.columns().map(|column| (column.name, column.oid));
+        let plan = Arc::new(Plan::new(&schema(&table, columns, &key)));
+        self.known.insert(relation.id, Some(Table { plan, identity }));
+        Ok(())
+    }
+
+    /// A captured relation; `None` for one that is only published.
+    pub(crate) fn get(&self, relation: u32) -> Result<Option<&Table>, Error> {
+        self.known
+            .get(&relation)
+            .map(Option::as_ref)
+            .ok_or_else(|| Error::Protocol(format!("relation {relation} was not introduced")))
+    }
+
+    /// An inserted row.
+    pub(crate) fn insert(&mut self, relation: u32, new: Tuple<'_>) -> Result<Option<(Arc<Plan>, RowChange)>, Error> {
+        self.change(relation, |encoder| Ok(RowChange::Insert(encoder.row(new)?)))
+    }
+
+    /// A changed row.
+    pub(crate) fn update(
+        &mut self,
+        relation: u32,
+        old: Option<Old<'_>>,
+        new: Tuple<'_>,
+    ) -> Result<Option<(Arc<Plan>, RowChange)>, Error> {
+        self.change(relation, |encoder| {
+            let before = old.map(|old| encoder.old(old)).transpose()?;
+            let after = match old {
+                Some(old) => encoder.row_over(new, old)?,
+                None => encoder.row(new)?,
+            };
+            Ok(RowChange::Update { before, after })
+        })
+    }
+
+    /// A deleted row.
+    pub(crate) fn delete(&mut self, relation: u32, old: Old<'_>) -> Result<Option<(Arc<Plan>, RowChange)>, Error> {
+        self.change(relation, |encoder| Ok(RowChange::Delete { before: encoder.old(old)? }))
+    }
+
+    fn change(
+        &mut self,
+        relation: u32,
+        make: impl FnOnce(&mut Encoder<'_>) -> Result<RowChange, Error>,
+    ) -> Result<Option<(Arc<Plan>, RowChange)>, Error> {
+        let Relations { known, writer, scratch, .. } = self;
+        match known.get(&relation) {
+            Some(Some(table)) => {
+                let change = make(&mut Encoder { table, writer, scratch })?;
+                Ok(Some((Arc::clone(&table.plan), change)))
+            }
+            Some(None) => Ok(None),
+            None => Err(Error::Protocol(format!("relation {relation} was not introduced"))),
+        }
+    }
+}
+
+struct Encoder<'e> {
+    table: &'e Table,
+    writer: &'e mut RowWriter,
+    scratch: &'e mut Vec<u8>,
+}
+
+impl Encoder<'_> {
+    fn row(&mut self, new: Tuple<'_>) -> Result<Row, Error> {
+        self.encode(new, |_, datum| Ok(datum))
+    }
+
+    /// An old row: what it does not carry is unknown.
+    fn old(&mut self, old: Old<'_>) -> Result<Row, Error> {
+        let table = self.table;
+        match old {
+            Old::Full(tuple) => self.row(tuple),
+            Old::Key(tuple) => self.encode(tuple, |at, datum| {
+                Ok(if table.identity.get(at).copied().unwrap_or(false) { datum } else { Datum::Unchanged })
+            }),
+        }
+    }
+
+    /// A new row; what did not change and was not sent is taken from the old row where that carries it.
+    fn row_over(&mut self, new: Tuple<'_>, old: Old<'_>) -> Result<Row, Error> {
+        let table = self.table;
+        self.encode(new, |at, datum| {
+            let carried = match old {
+                Old::Full(_) => true,
+                Old::Key(_) => table.identity.get(at).copied().unwrap_or(false),
+            };
+            match datum {
+                Datum::Unchanged if carried => old.tuple().cells().nth(at).unwrap_or(Ok(datum)),
+                _ => Ok(datum),
+            }
+        })
+    }
+
+    fn encode<'t>(
+        &mut self,
+        tuple: Tuple<'t>,
+        mut pick: impl FnMut(usize, Datum<'t>) -> Result<Datum<'t>, Malformed>,
+    ) -> Result<Row, Error> {
+        let plan = &self.table.plan;
+        let mut row = self.writer.row(plan);
+        let mut columns = plan.schema().columns.iter();
+        for (at, datum) in tuple.cells().enumerate() {
+            let cell = match (pick(at, datum?)?, columns.next()) {
+                (Datum::Null, _) => Cell::Null,
+                (Datum::Unchanged, _) => Cell::Unchanged,
+                (Datum::Text(text), Some(column)) => values::cell(column.ty, text, self.scratch),
+                // One cell too many: the row says so below.
+                (Datum::Text(text), None) => Cell::Raw(text),
+            };
+            row.push(cell)?;
+        }
+        Ok(row.finish()?)
+    }
+}
