@@ -6,24 +6,19 @@
 //! * A panic inside is the caller's to catch: it throws the state away; the second on one input parks its units (J32).
 
 use crate::{
+    ask::subject,
     input::{AppendId, FlowOutput},
     meta::Phase,
     query::Blocked,
-    recover::{Found, Stage},
-    rows::{self, StateRows},
+    records::Found,
+    recover::Stage,
     step::Flow,
     stored,
     visible::Taken,
-    waiting,
 };
-use mapping::Mapped;
-use model::{
-    AggregateState, Candidate, Cause, Decided, Decision, Effect, EntityName, Entry, FieldAddress, Hash, Header, Mark,
-    Outcome, Record,
-};
+use model::{AggregateState, Cause, Decided, Decision, Effect, Entry, Header, Outcome, Record};
 use ports::StateTxn;
-use reconcile::RuleSet;
-use schemas::{keys, r4::ElementTable};
+use schemas::keys;
 
 impl Flow {
     /// One unit of work. False: something must come first (an input, a read, a durable record).
@@ -193,46 +188,6 @@ impl Flow {
         }
     }
 
-    /// Asks the rules in force.
-    fn ruled(&self, before: &AggregateState, cause: &Cause) -> Vec<Decision> {
-        let map = self.map.as_ref().and_then(|active| active.map.as_ref());
-        let mapped = |name: &EntityName, address: &FieldAddress| {
-            map.and_then(|map| Some(&map.entities()[map.entity(name)?])).is_some_and(|entity| entity.owns(address))
-        };
-        let rules = RuleSet {
-            ruleset: self.map.as_ref().map_or_else(Hash::default, |active| active.hash),
-            behaviour: self.config.behaviour,
-            elements: ElementTable::r4(),
-            pipeline: &self.config.pipeline,
-            system: &self.config.sink.system,
-            generation: 0,
-            legacy: &self.config.source.system,
-            mapped: &mapped,
-        };
-        reconcile::decide(before, cause, &rules)
-    }
-
-    /// Maps one marked unit.
-    fn map_mark(&self, mark: &Mark, state: &dyn StateTxn) -> Option<Cause> {
-        let active = self.map.as_ref()?.map.as_ref()?;
-        let entity = active.entities().get(usize::from(mark.entity))?;
-        let unit = rows::unit(state, &entity.name, &mark.key)?;
-        if self.config.quarantine.contains(&mark.cause) {
-            let (entity, cites) = (entity.name.clone(), vec![Entry::cite(mark.cause)]);
-            return Some(Cause::Unmappable { unit, entity, cause: "internal".into(), cites });
-        }
-        let view = StateRows { state, tables: &self.tables, indexes: &self.indexes };
-        let system = &self.config.source.system;
-        match mapping::map(&view, active, usize::from(mark.entity), &mark.key, &unit, system) {
-            Mapped::Candidate(candidate) => Some(Cause::Candidate(candidate)),
-            Mapped::Unmappable { cause, cites } => {
-                Some(Cause::Unmappable { unit, entity: entity.name.clone(), cause, cites })
-            }
-            Mapped::Waiting { on, cites } => Some(Cause::Waiting { unit, entity: entity.name.clone(), on, cites }),
-            Mapped::NeverSeen => None,
-        }
-    }
-
     /// Ends the present input; `recorded` = some step of it has a record.
     pub(crate) fn finish_input(&mut self, recorded: bool) {
         let input = self.place.input;
@@ -262,29 +217,4 @@ impl Flow {
             self.record(id, vec![Record::Skipped { from, to }], out);
         }
     }
-
-    /// Timers that are due before this entry are its first steps (J34).
-    fn timers_due(&mut self, header: Header, state: &mut dyn StateTxn) {
-        if self.next_timer.is_none_or(|due| due > header.appended_at) {
-            return;
-        }
-        for late in waiting::due(header.appended_at, state) {
-            let Some(unit) = rows::unit(state, &late.entity, &late.key) else { continue };
-            let (cause, cites) = ("waited too long for a reference".into(), vec![Entry::cite(header.id)]);
-            self.causes.push(Cause::Unmappable { unit, entity: late.entity, cause, cites });
-        }
-    }
-}
-
-/// The unit a cause is about, with its entity and key.
-fn subject(cause: &Cause, state: &dyn StateTxn) -> Option<(model::Unit, waiting::UnitKey)> {
-    let unit = match cause {
-        Cause::Candidate(Candidate { unit, .. })
-        | Cause::Unmappable { unit, .. }
-        | Cause::Waiting { unit, .. }
-        | Cause::Foreign { unit, .. }
-        | Cause::Reviewed { unit, .. } => unit,
-        Cause::Acked { acked, .. } => &acked.unit,
-    };
-    Some((unit.clone(), crate::ledger::unit_key(unit.id, state)?))
 }

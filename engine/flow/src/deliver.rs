@@ -7,73 +7,35 @@
 
 use crate::{
     input::{AppendId, FlowOutput},
+    lane::{BACKOFF_MAX_MS, BACKOFF_MIN_MS, Lane, LaneState, Queued, request},
     ledger::{self, Unsettled},
-    waiting::UnitKey,
 };
 use model::{Acked, EffectId, EntryId, Outcome, SystemId, Timestamp, Unit};
-use ports::{Fault, SendBase, SendRequest, SinkReply, StateTxn};
+use ports::{Fault, SinkReply, StateTxn};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A definite refusal over an unchanged base is tried again so often, then it is `Rejected` (J27).
 const REFUSALS_MAX: u32 = 3;
-/// So many failures in a row of requests that were not applied stop the whole sink for a while.
-const FAILURES_IN_A_ROW: u32 = 4;
-const BACKOFF_MIN_MS: u64 = 50;
-const BACKOFF_MAX_MS: u64 = 10_000;
 
 /// The delivery of one sink.
 pub(crate) struct Deliver {
     pub system: SystemId,
     pub concurrency: usize,
-    lanes: BTreeMap<Unit, Lane>,
-    ready: VecDeque<Unit>,
+    pub(crate) lanes: BTreeMap<Unit, Lane>,
+    pub(crate) ready: VecDeque<Unit>,
     /// Who waits for the first acknowledgement of a unit.
-    followers: BTreeMap<Unit, BTreeSet<Unit>>,
+    pub(crate) followers: BTreeMap<Unit, BTreeSet<Unit>>,
     /// Effects of records that are not durable yet.
-    gated: BTreeMap<AppendId, Vec<Unit>>,
-    backoff: BTreeSet<(Timestamp, Unit)>,
-    paused_until: Option<Timestamp>,
-    failures: u32,
+    pub(crate) gated: BTreeMap<AppendId, Vec<Unit>>,
+    pub(crate) backoff: BTreeSet<(Timestamp, Unit)>,
+    pub(crate) paused_until: Option<Timestamp>,
+    pub(crate) failures: u32,
     pub fault: Option<Fault>,
-    live: bool,
+    pub(crate) live: bool,
     pub in_flight: usize,
     pub unsettled: usize,
     pub waiting: usize,
     pub accepted: u64,
-}
-
-/// The effects of one unit without an outcome, in decision order.
-struct Lane {
-    key: UnitKey,
-    queue: VecDeque<Queued>,
-    state: LaneState,
-    attempts: u32,
-    refusals: u32,
-    /// The next thing to do with the first effect is to settle an earlier attempt.
-    settle: bool,
-}
-
-struct Queued {
-    id: EffectId,
-    n: u64,
-    input: EntryId,
-    gate: Option<AppendId>,
-}
-
-#[derive(PartialEq, Eq)]
-enum LaneState {
-    /// Nothing to do, or the decision is not durable.
-    Idle,
-    /// In `ready`.
-    Ready,
-    /// In `followers` of that unit.
-    Waiting(Unit),
-    /// A request is under way.
-    InFlight,
-    /// The outcome is on its way into the journal.
-    Acking,
-    /// In `backoff` until then.
-    Backoff(Timestamp),
 }
 
 impl Deliver {
@@ -171,23 +133,6 @@ impl Deliver {
         }
     }
 
-    fn leave_wait(&mut self, unit: &Unit) {
-        let Some(lane) = self.lanes.get_mut(unit) else { return };
-        let LaneState::Waiting(target) = std::mem::replace(&mut lane.state, LaneState::Idle) else { return };
-        self.waiting -= lane.queue.len();
-        if let Some(followers) = self.followers.get_mut(&target) {
-            followers.remove(unit);
-            if followers.is_empty() {
-                self.followers.remove(&target);
-            }
-        }
-    }
-
-    fn acknowledged(&self, target: &Unit, me: &Unit, state: &dyn StateTxn) -> bool {
-        target == me
-            || ledger::unit_key(target.id, state).is_none_or(|key| ledger::held(&self.system, &key, state).exists)
-    }
-
     /// Sends what may leave.
     pub(crate) fn pump(&mut self, now: Timestamp, state: &dyn StateTxn, out: &mut Vec<FlowOutput>) {
         while let Some((due, unit)) = self.backoff.first().filter(|(due, _)| *due <= now).cloned() {
@@ -272,24 +217,6 @@ impl Deliver {
         Final { acked, foreign, recovered }
     }
 
-    fn hold_back(&mut self, unit: &Unit, now: Timestamp, wait_ms: u64) {
-        let lane = self.lanes.get_mut(unit).expect("the caller looked it up");
-        let due = after(now, wait_ms);
-        lane.state = LaneState::Backoff(due);
-        self.backoff.insert((due, unit.clone()));
-    }
-
-    /// Counts a failure in a row; with several, or when the target asks for it, nothing leaves for a while.
-    fn pause(&mut self, now: Timestamp, asked_ms: Option<u64>) -> u64 {
-        self.failures += 1;
-        let doubled = BACKOFF_MIN_MS << self.failures.min(12);
-        let wait = asked_ms.unwrap_or(doubled).clamp(BACKOFF_MIN_MS, BACKOFF_MAX_MS.max(asked_ms.unwrap_or(0)));
-        if asked_ms.is_some() || self.failures >= FAILURES_IN_A_ROW {
-            self.paused_until = self.paused_until.max(Some(after(now, wait)));
-        }
-        wait
-    }
-
     /// The outcome in the durable entry `id` is in the ledger: the unit's line moves on, and who waited for it is looked at.
     pub(crate) fn settled(&mut self, id: EntryId, acked: &Acked, state: &dyn StateTxn) {
         let succeeded = matches!(acked.outcome, Outcome::Accepted { .. } | Outcome::Observed);
@@ -311,29 +238,6 @@ impl Deliver {
             self.examine(&follower, state);
         }
     }
-
-    /// When something may be sent that may not now.
-    pub(crate) fn next_wakeup(&self) -> Option<Timestamp> {
-        let backoff = self.backoff.first().map(|(due, _)| *due);
-        let pause = self.paused_until.filter(|_| !self.ready.is_empty());
-        [backoff, pause].into_iter().flatten().min()
-    }
-
-    /// Decision numbers of the unit's effects without an outcome, and what they wait for.
-    pub(crate) fn describe(&self, unit: &Unit) -> Vec<(u64, String)> {
-        let Some(lane) = self.lanes.get(unit) else { return Vec::new() };
-        let first = match &lane.state {
-            LaneState::Idle => "its decision is not durable yet".into(),
-            LaneState::Ready => "ready to be sent".into(),
-            LaneState::Waiting(target) => format!("waits for {target}"),
-            LaneState::InFlight if lane.settle => "being settled".into(),
-            LaneState::InFlight => format!("sent, attempt {}", lane.attempts),
-            LaneState::Acking => "answered, outcome not durable yet".into(),
-            LaneState::Backoff(_) => format!("tried {} times, waits to be tried again", lane.attempts),
-        };
-        let rest = std::iter::repeat_with(|| "behind the one before".to_string());
-        lane.queue.iter().map(|queued| queued.n).zip(std::iter::once(first).chain(rest)).collect()
-    }
 }
 
 /// A final outcome on its way into the journal.
@@ -342,21 +246,4 @@ pub(crate) struct Final {
     pub foreign: Vec<ports::ForeignVersion>,
     /// The sink had failed and goes on.
     pub recovered: bool,
-}
-
-fn after(now: Timestamp, wait_ms: u64) -> Timestamp {
-    Timestamp(now.0.saturating_add(i64::try_from(wait_ms).unwrap_or(i64::MAX).saturating_mul(1_000)))
-}
-
-fn request(effect: Unsettled, base: SendBase, attempt: u32) -> SendRequest {
-    SendRequest {
-        effect: effect.id,
-        request: effect.id.request(),
-        unit: effect.unit,
-        write: effect.write,
-        base,
-        body: effect.body.into(),
-        body_hash: effect.hash,
-        attempt,
-    }
 }

@@ -7,20 +7,12 @@
 
 use crate::{
     input::{FlowOutput, Scope},
-    recover::Stage,
-    rows,
     step::{Flow, Then},
 };
-use model::{
-    Bound, EntityName, Entry, EntryId, Fingerprint, Incarnation, Row, RowChange, RowKey, SourcePosition, Timestamp,
-    Unit, UnitId,
-};
-use ports::{Class, Failure, OpenFault, Resume, StateTxn, TableResume};
+use model::{EntityName, Entry, EntryId, Fingerprint, Incarnation, RowKey, SourcePosition, Timestamp};
+use ports::{Class, Resume, StateTxn, TableResume};
 use schemas::Plan;
 use std::collections::{BTreeMap, BTreeSet};
-
-const REOPEN_MIN_MS: i64 = 200;
-const REOPEN_MAX_MS: i64 = 10_000;
 
 /// The source's side of the flow.
 #[derive(Default)]
@@ -28,16 +20,16 @@ pub(crate) struct Ingest {
     /// The fold of everything handed to the journal, durable or not.
     pub resume: Resume,
     /// The last position confirmed.
-    confirmed: Option<SourcePosition>,
+    pub confirmed: Option<SourcePosition>,
     pub state: SourceState,
     /// First and last durable entry of the transaction whose commit is not durable.
     pub open: Option<(EntryId, EntryId)>,
     /// Bound by entries that are not folded yet.
     pub minted: BTreeSet<(EntityName, RowKey)>,
-    plans: BTreeMap<Fingerprint, Plan>,
-    captures: usize,
-    failures: u32,
-    reopen_at: Option<Timestamp>,
+    pub plans: BTreeMap<Fingerprint, Plan>,
+    pub captures: usize,
+    pub failures: u32,
+    pub reopen_at: Option<Timestamp>,
     /// The gap that a person must accept.
     pub gap: Option<(Option<SourcePosition>, String)>,
 }
@@ -114,61 +106,6 @@ impl Flow {
         }
     }
 
-    /// Mints and binds the units whose root rows `entry` shows for the first time.
-    fn bind(&mut self, entry: &Entry, state: &dyn StateTxn, batch: &mut Vec<Entry>) {
-        let Some(map) = self.map.as_ref().and_then(|active| active.map.clone()) else { return };
-        let (fingerprint, rows): (_, Vec<&Row>) = match entry {
-            Entry::Row(row) => match &row.change {
-                RowChange::Insert(after) | RowChange::Update { after, .. } => (row.schema, vec![after]),
-                RowChange::Delete { .. } => return,
-            },
-            Entry::Chunk(chunk) => (chunk.schema, chunk.rows.iter().collect()),
-            _ => return,
-        };
-        let Some((_, schema)) = self.ingest.resume.schemas.values().find(|(print, _)| *print == fingerprint) else {
-            return;
-        };
-        if !map.entities().iter().any(|entity| entity.root == schema.table) {
-            return;
-        }
-        let plan = self.ingest.plans.entry(fingerprint).or_insert_with(|| Plan::new(schema));
-        let mut bound = Vec::new();
-        for row in rows {
-            let Ok(Some(key)) = plan.key(row) else { continue };
-            for entity in map.entities().iter().filter(|entity| entity.root == schema.table) {
-                let name = (entity.name.clone(), key.clone());
-                if self.ingest.minted.contains(&name) || rows::unit(state, &entity.name, &key).is_some() {
-                    continue;
-                }
-                self.ingest.minted.insert(name);
-                bound.push((entity, key.clone()));
-            }
-        }
-        batch.extend(bound.into_iter().map(|(entity, key)| Entry::Bound(self.mint(entity, &key))));
-    }
-
-    /// The binding of a root key: an id minted from the surrogate key, once (clinical S1).
-    pub(crate) fn mint(&self, entity: &mapping::Entity, key: &RowKey) -> Bound {
-        let (system, version) = (&self.config.source.system, entity.key_version.to_be_bytes());
-        let part = entity.part.as_deref().unwrap_or_default();
-        let parts: [&[u8]; 6] = [
-            self.config.site.as_bytes(),
-            system.as_str().as_bytes(),
-            entity.root.as_str().as_bytes(),
-            key.as_bytes(),
-            &version,
-            part.as_bytes(),
-        ];
-        Bound {
-            system: system.clone(),
-            entity: entity.name.clone(),
-            table: entity.root.clone(),
-            key: key.clone(),
-            key_version: entity.key_version,
-            unit: Unit { resource_type: entity.resource_type.clone(), id: UnitId::mint(self.config.namespace, &parts) },
-        }
-    }
-
     /// Entries are durable: notes what is open, and confirms what is passed.
     pub(crate) fn captured_durable(&mut self, first: EntryId, entries: &[Entry], out: &mut Vec<FlowOutput>) {
         let mut passed = None;
@@ -230,38 +167,6 @@ impl Flow {
         if let Some(passed) = self.ingest.resume.passed {
             self.ingest.confirmed = Some(passed);
             out.push(FlowOutput::Confirm(passed));
-        }
-    }
-
-    /// The source is closed: a gap waits for a person, anything else is tried again, ever more slowly.
-    pub(crate) fn source_failed(&mut self, now: Timestamp, fault: OpenFault, out: &mut Vec<FlowOutput>) {
-        let scope = Scope::Source(self.config.source.system.clone());
-        match fault {
-            OpenFault::Gap { slot, what, plan, .. } => {
-                self.ingest.state = SourceState::Stopped;
-                self.ingest.gap = Some((slot, format!("{what}; {plan}")));
-                self.halt(scope, format!("{what}; {plan}; lockstep held answer"), out);
-            }
-            OpenFault::Fault(fault) => {
-                self.ingest.state = SourceState::Down;
-                let slow = u32::from(fault.failure != Failure::Transient) * 4;
-                let wait = (REOPEN_MIN_MS << (self.ingest.failures + slow).min(16)).min(REOPEN_MAX_MS);
-                self.ingest.failures += 1;
-                self.ingest.reopen_at = Some(Timestamp(now.0 + wait * 1_000));
-                self.halt(scope, fault.to_string(), out);
-                if self.ingest.captures == 0 {
-                    self.void_open(out);
-                }
-            }
-        }
-    }
-
-    /// Opens a source that was down long enough, once everything it gave is durable.
-    pub(crate) fn reopen_if_due(&mut self, now: Timestamp, out: &mut Vec<FlowOutput>) {
-        let due = self.ingest.reopen_at().is_some_and(|due| due <= now);
-        if due && self.ingest.captures == 0 && self.ingest.open.is_none() && self.stage == Stage::Live {
-            self.ingest.reopen_at = None;
-            self.open_source(out);
         }
     }
 }

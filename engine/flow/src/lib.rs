@@ -10,6 +10,8 @@
 //! ```
 
 mod apply;
+mod ask;
+mod bind;
 mod body;
 mod chunk;
 pub mod config;
@@ -21,11 +23,14 @@ mod hold;
 mod index;
 mod ingest;
 mod input;
+mod lane;
 mod ledger;
 mod marks;
 mod meta;
 mod query;
+mod records;
 mod recover;
+mod reopen;
 mod rows;
 mod shadow;
 mod step;

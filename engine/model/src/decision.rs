@@ -4,11 +4,12 @@
 
 use crate::{
     act::Answer,
-    entry::{Acked, Mark},
     field::{FieldAddress, Fields},
     id::{EffectId, EntityName, EntryId, Hash, SystemId, Unit},
     json::Json,
     key::RowKey,
+    outcome::Acked,
+    record::Mark,
     state::Presence,
 };
 use alloc::{boxed::Box, vec::Vec};

@@ -11,10 +11,11 @@
 
 use crate::{
     act::{Activated, Answer, Control, Principal},
-    decision::{Cite, Decided},
+    decision::Cite,
     id::{EffectId, EntityName, EntryId, Fingerprint, RequestId, SystemId, TableName, Term, Timestamp, Unit},
     json::Json,
     key::RowKey,
+    outcome::Acked,
     position::{Incarnation, SourcePosition},
     value::{Row, TableSchema},
 };
@@ -33,13 +34,6 @@ pub struct Header {
 pub struct Journaled {
     pub header: Header,
     pub entry: Entry,
-}
-
-/// A record of the decisions log with its header.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Recorded {
-    pub header: Header,
-    pub record: Record,
 }
 
 /// One entry of the journal.
@@ -173,51 +167,6 @@ pub struct Bound {
     pub key: RowKey,
     pub key_version: u32,
     pub unit: Unit,
-}
-
-/// What became of an effect, for good.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Acked {
-    pub system: SystemId,
-    pub unit: Unit,
-    pub effect: EffectId,
-    pub attempts: u32,
-    pub outcome: Outcome,
-}
-
-/// Final outcomes; "unknown" is none of them: it is settled first (J27).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// It stands at the target as this version; `by` says how we know: `reply`, `stamp` or `hash`.
-    Accepted { version: Box<str>, by: Box<str> },
-    /// Nothing was sent, on purpose (J46; no code in v0).
-    Observed,
-    /// Another version stands there: `current` (none: nothing to show), `over` what lay beneath a write that stands
-    /// all the same (J26): a version's body, or `Json::Null` for an absence or a deletion.
-    Stale { version: Box<str>, current: Option<Json>, over: Option<Json> },
-    /// The target refused the content; `code` and `detail` hold no patient value.
-    Rejected { code: Box<str>, detail: Box<str> },
-    /// Somebody deleted or purged it (J23).
-    Gone { version: Option<Box<str>> },
-}
-
-/// One record of the decisions log.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Record {
-    /// As in the journal.
-    Opened { binary: Box<str>, behaviour: u32 },
-    /// One decided step (J17).
-    Decided(Decided),
-    /// Inputs that decide nothing, `from..=to`.
-    Skipped { from: EntryId, to: EntryId },
-}
-
-/// A dirty unit: made by `cause`, of this entity (its place in the map), with this root key (J13).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Mark {
-    pub cause: EntryId,
-    pub entity: u16,
-    pub key: RowKey,
 }
 
 impl Entry {

@@ -26,7 +26,9 @@ pub mod field;
 pub mod id;
 pub mod json;
 pub mod key;
+pub mod outcome;
 pub mod position;
+pub mod record;
 mod scalar;
 pub mod state;
 pub mod value;
@@ -38,10 +40,7 @@ pub use decision::{
     Waiting, Write,
 };
 pub use elements::{Element, Elements, Node};
-pub use entry::{
-    Acked, Bound, Chunk, CommitEnd, Entry, Header, Journaled, Mark, Outcome, Record, Recorded, RowChange, RowEntry,
-    SnapshotMark,
-};
+pub use entry::{Bound, Chunk, CommitEnd, Entry, Header, Journaled, RowChange, RowEntry, SnapshotMark};
 pub use field::{FieldAddress, Fields};
 pub use id::{
     Aggregate, EffectId, EntityName, EntryId, Fingerprint, Hash, Log, Offset, RequestId, ResourceType, SystemId,
@@ -49,6 +48,8 @@ pub use id::{
 };
 pub use json::{Json, JsonError, JsonErrorKind};
 pub use key::RowKey;
+pub use outcome::{Acked, Outcome};
 pub use position::{Incarnation, SourcePosition};
+pub use record::{Mark, Record, Recorded};
 pub use state::{AggregateState, Presence};
 pub use value::{Cell, Column, ColumnType, Row, TableSchema, Value};

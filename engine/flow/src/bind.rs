@@ -1,0 +1,63 @@
+//! Binding: a root key's unit id is minted at first sight and never changes (J41, clinical S1).
+
+use crate::{rows, step::Flow};
+use model::{Bound, Entry, Row, RowChange, RowKey, Unit, UnitId};
+use ports::StateTxn;
+use schemas::Plan;
+
+impl Flow {
+    /// Mints and binds the units whose root rows `entry` shows for the first time.
+    pub(crate) fn bind(&mut self, entry: &Entry, state: &dyn StateTxn, batch: &mut Vec<Entry>) {
+        let Some(map) = self.map.as_ref().and_then(|active| active.map.clone()) else { return };
+        let (fingerprint, rows): (_, Vec<&Row>) = match entry {
+            Entry::Row(row) => match &row.change {
+                RowChange::Insert(after) | RowChange::Update { after, .. } => (row.schema, vec![after]),
+                RowChange::Delete { .. } => return,
+            },
+            Entry::Chunk(chunk) => (chunk.schema, chunk.rows.iter().collect()),
+            _ => return,
+        };
+        let Some((_, schema)) = self.ingest.resume.schemas.values().find(|(print, _)| *print == fingerprint) else {
+            return;
+        };
+        if !map.entities().iter().any(|entity| entity.root == schema.table) {
+            return;
+        }
+        let plan = self.ingest.plans.entry(fingerprint).or_insert_with(|| Plan::new(schema));
+        let mut bound = Vec::new();
+        for row in rows {
+            let Ok(Some(key)) = plan.key(row) else { continue };
+            for entity in map.entities().iter().filter(|entity| entity.root == schema.table) {
+                let name = (entity.name.clone(), key.clone());
+                if self.ingest.minted.contains(&name) || rows::unit(state, &entity.name, &key).is_some() {
+                    continue;
+                }
+                self.ingest.minted.insert(name);
+                bound.push((entity, key.clone()));
+            }
+        }
+        batch.extend(bound.into_iter().map(|(entity, key)| Entry::Bound(self.mint(entity, &key))));
+    }
+
+    /// The binding of a root key: an id minted from the surrogate key, once (clinical S1).
+    pub(crate) fn mint(&self, entity: &mapping::Entity, key: &RowKey) -> Bound {
+        let (system, version) = (&self.config.source.system, entity.key_version.to_be_bytes());
+        let part = entity.part.as_deref().unwrap_or_default();
+        let parts: [&[u8]; 6] = [
+            self.config.site.as_bytes(),
+            system.as_str().as_bytes(),
+            entity.root.as_str().as_bytes(),
+            key.as_bytes(),
+            &version,
+            part.as_bytes(),
+        ];
+        Bound {
+            system: system.clone(),
+            entity: entity.name.clone(),
+            table: entity.root.clone(),
+            key: key.clone(),
+            key_version: entity.key_version,
+            unit: Unit { resource_type: entity.resource_type.clone(), id: UnitId::mint(self.config.namespace, &parts) },
+        }
+    }
+}

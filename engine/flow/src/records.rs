@@ -1,0 +1,89 @@
+//! Records read back from the decisions log: what they say of an input, and which inputs they cover (J17).
+
+use crate::{input::FlowOutput, recover::Stage, step::Flow};
+use model::{Decided, EntryId, Record, Recorded};
+
+/// What the decisions log says of a step.
+pub(crate) enum Found {
+    /// Not read yet.
+    Reading,
+    /// This was decided.
+    Step(Decided),
+    /// The input decided nothing.
+    Skipped,
+    /// No record: it is ours to decide.
+    Nothing,
+}
+
+impl Flow {
+    /// Whether records must be read before the next entry is folded: they say what it decided.
+    pub(crate) fn needs_records(&mut self, out: &mut Vec<FlowOutput>) -> bool {
+        let needed =
+            self.stage == Stage::Folding && self.recorded.is_empty() && self.recorded_read < self.recorded_tail;
+        if needed {
+            out.extend(self.wants_decisions().map(FlowOutput::ReadDecisions));
+        }
+        needed
+    }
+
+    /// From where the decisions log must be read, unless it is being read.
+    pub(crate) fn wants_decisions(&mut self) -> Option<EntryId> {
+        let wanted = !std::mem::replace(&mut self.reading_decisions, true);
+        wanted.then(|| EntryId { writer: self.decisions_tail.writer, seq: self.recorded_read + 1 })
+    }
+
+    pub(crate) fn decisions_read(&mut self, records: Vec<Recorded>) {
+        self.reading_decisions = false;
+        let tail = self.recorded_tail;
+        self.recorded.extend(records.into_iter().filter(|record| record.header.id.seq <= tail));
+        self.recorded_read = self.recorded.back().map_or(tail, |record| record.header.id.seq);
+    }
+
+    /// Drops records that are behind `input`, and notes whether a record says that it decided nothing.
+    pub(crate) fn note_covered(&mut self, input: EntryId) {
+        while let Some(front) = self.recorded.front() {
+            match &front.record {
+                Record::Skipped { from, to } if *to >= input => {
+                    if *from <= input {
+                        self.covered = self.covered.max(to.seq);
+                    }
+                    return;
+                }
+                Record::Decided(decided) if decided.input >= input => return,
+                Record::Decided(_) | Record::Skipped { .. } | Record::Opened { .. } => {
+                    self.place.decisions = front.header.id.seq;
+                    self.recorded.pop_front();
+                }
+            }
+        }
+    }
+
+    /// What the decisions log says of step `step` of the present input.
+    pub(crate) fn find_recorded(&mut self, step: u32) -> Found {
+        if self.stage != Stage::Folding {
+            return Found::Nothing;
+        }
+        let input = self.place.input;
+        while let Some(front) = self.recorded.front() {
+            let seq = front.header.id.seq;
+            match &front.record {
+                Record::Decided(decided) if decided.input == input && decided.step == step => {
+                    self.place.decisions = seq;
+                    self.covered = self.covered.max(input.seq);
+                    let Some(Recorded { record: Record::Decided(decided), .. }) = self.recorded.pop_front() else {
+                        return Found::Nothing;
+                    };
+                    return Found::Step(decided);
+                }
+                Record::Skipped { from, to } if *from <= input && input <= *to => return Found::Skipped,
+                Record::Decided(decided) if decided.input > input => return Found::Skipped,
+                Record::Skipped { from, .. } if *from > input => return Found::Skipped,
+                Record::Decided(_) | Record::Skipped { .. } | Record::Opened { .. } => {
+                    self.place.decisions = seq;
+                    self.recorded.pop_front();
+                }
+            }
+        }
+        if self.recorded_read < self.recorded_tail { Found::Reading } else { Found::Nothing }
+    }
+}

@@ -1,0 +1,47 @@
+//! When a source fails: a gap stops it until a person answers; anything else is tried again, ever more slowly.
+
+use crate::{
+    ingest::SourceState,
+    input::{FlowOutput, Scope},
+    recover::Stage,
+    step::Flow,
+};
+use model::Timestamp;
+use ports::{Failure, OpenFault};
+
+const REOPEN_MIN_MS: i64 = 200;
+const REOPEN_MAX_MS: i64 = 10_000;
+
+impl Flow {
+    /// The source is closed: a gap waits for a person, anything else is tried again, ever more slowly.
+    pub(crate) fn source_failed(&mut self, now: Timestamp, fault: OpenFault, out: &mut Vec<FlowOutput>) {
+        let scope = Scope::Source(self.config.source.system.clone());
+        match fault {
+            OpenFault::Gap { slot, what, plan, .. } => {
+                self.ingest.state = SourceState::Stopped;
+                self.ingest.gap = Some((slot, format!("{what}; {plan}")));
+                self.halt(scope, format!("{what}; {plan}; lockstep held answer"), out);
+            }
+            OpenFault::Fault(fault) => {
+                self.ingest.state = SourceState::Down;
+                let slow = u32::from(fault.failure != Failure::Transient) * 4;
+                let wait = (REOPEN_MIN_MS << (self.ingest.failures + slow).min(16)).min(REOPEN_MAX_MS);
+                self.ingest.failures += 1;
+                self.ingest.reopen_at = Some(Timestamp(now.0 + wait * 1_000));
+                self.halt(scope, fault.to_string(), out);
+                if self.ingest.captures == 0 {
+                    self.void_open(out);
+                }
+            }
+        }
+    }
+
+    /// Opens a source that was down long enough, once everything it gave is durable.
+    pub(crate) fn reopen_if_due(&mut self, now: Timestamp, out: &mut Vec<FlowOutput>) {
+        let due = self.ingest.reopen_at().is_some_and(|due| due <= now);
+        if due && self.ingest.captures == 0 && self.ingest.open.is_none() && self.stage == Stage::Live {
+            self.ingest.reopen_at = None;
+            self.open_source(out);
+        }
+    }
+}
