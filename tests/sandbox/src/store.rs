@@ -66,10 +66,18 @@ pub struct Store {
     log: Option<Log>,
 }
 
+/// The instances of one type. The counts save a walk for every page's total.
+#[derive(Default)]
+struct OfType {
+    instances: BTreeMap<Arc<str>, Vec<Version>>,
+    live: usize,
+    versions: usize,
+}
+
 /// What the lock protects.
 #[derive(Default)]
 pub struct Inner {
-    types: BTreeMap<&'static str, BTreeMap<Arc<str>, Vec<Version>>>,
+    types: BTreeMap<&'static str, OfType>,
     order: Vec<(&'static str, Arc<str>, u32)>,
     last_at: i64,
 }
@@ -126,16 +134,19 @@ impl Inner {
 
     fn push(&mut self, type_name: &'static str, id: &str, version: Version) {
         self.last_at = version.at;
-        let instances = self.types.entry(type_name).or_default();
-        let id = instances.get_key_value(id).map_or_else(|| Arc::from(id), |(id, _)| Arc::clone(id));
-        let versions = instances.entry(Arc::clone(&id)).or_default();
+        let of_type = self.types.entry(type_name).or_default();
+        let id = of_type.instances.get_key_value(id).map_or_else(|| Arc::from(id), |(id, _)| Arc::clone(id));
+        let versions = of_type.instances.entry(Arc::clone(&id)).or_default();
+        of_type.versions += 1;
+        of_type.live += usize::from(version.body().is_some());
+        of_type.live -= usize::from(versions.last().is_some_and(|last| last.body().is_some()));
         self.order.push((type_name, id, versions.len() as u32));
         versions.push(version);
     }
 
     /// The versions of an instance, oldest first.
     pub fn versions(&self, type_name: &str, id: &str) -> &[Version] {
-        self.types.get(type_name).and_then(|instances| instances.get(id)).map_or(&[], Vec::as_slice)
+        self.types.get(type_name).and_then(|held| held.instances.get(id)).map_or(&[], Vec::as_slice)
     }
 
     /// What stands at an id.
@@ -161,7 +172,7 @@ impl Inner {
             version: version.clone(),
         };
         if let (Some(type_name), Some(id)) = (page.type_name, page.id) {
-            let Some((id, versions)) = self.types.get(type_name).and_then(|instances| instances.get_key_value(id))
+            let Some((id, versions)) = self.types.get(type_name).and_then(|held| held.instances.get_key_value(id))
             else {
                 return (found, false);
             };
@@ -189,7 +200,7 @@ impl Inner {
     pub fn history_total(&self, type_name: Option<&str>, id: Option<&str>) -> usize {
         match (type_name, id) {
             (Some(type_name), Some(id)) => self.versions(type_name, id).len(),
-            (Some(type_name), None) => self.types.get(type_name).map_or(0, |held| held.values().map(Vec::len).sum()),
+            (Some(type_name), None) => self.types.get(type_name).map_or(0, |held| held.versions),
             (None, _) => self.order.len(),
         }
     }
@@ -197,7 +208,7 @@ impl Inner {
     /// Live resources of a type above `after`, in the order of their ids, and whether there are more.
     pub fn live(&self, type_name: &'static str, after: &str, count: usize) -> (Vec<Entry>, bool) {
         use std::ops::Bound::{Excluded, Unbounded};
-        let Some(instances) = self.types.get(type_name) else { return (Vec::new(), false) };
+        let Some(OfType { instances, .. }) = self.types.get(type_name) else { return (Vec::new(), false) };
         let last = |(id, versions): (&Arc<str>, &Vec<Version>)| {
             let version = versions.last().filter(|version| version.body().is_some())?;
             Some(Entry { type_name, id: Arc::clone(id), version: version.clone() })
@@ -211,7 +222,6 @@ impl Inner {
 
     /// How many live resources a type has.
     pub fn live_total(&self, type_name: &str) -> usize {
-        let live = |versions: &&Vec<Version>| versions.last().is_some_and(|version| version.body().is_some());
-        self.types.get(type_name).map_or(0, |instances| instances.values().filter(live).count())
+        self.types.get(type_name).map_or(0, |held| held.live)
     }
 }
