@@ -8,7 +8,7 @@ use crate::{
     format,
     template::{Item, Node, Object},
 };
-use model::{Cell, Json};
+use model::{Cell, Fields, Json, ResourceType, elements::Elements};
 
 /// Rows of the joins with many rows, by source: the cells that are read.
 pub(crate) type Many<'a> = [Vec<Vec<Cell<'a>>>];
@@ -19,7 +19,7 @@ pub(crate) fn object<'e, 'a>(
     env: &mut Env<'e, 'a>,
     many: &'e Many<'a>,
 ) -> Result<Vec<(Box<str>, Json)>, Stop> {
-    let mut members = Vec::with_capacity(object.members.len() + 1);
+    let mut members = Vec::with_capacity(object.members.len());
     let mut missing = None;
     for member in &object.members {
         match node(&member.node, env, many)? {
@@ -33,6 +33,37 @@ pub(crate) fn object<'e, 'a>(
         }
         _ => Ok(members),
     }
+}
+
+/// The fields of the whole resource; empty if nothing is left.
+pub(crate) fn fields<'e, 'a>(
+    resource: (&ResourceType, &'a Object),
+    elements: &dyn Elements,
+    env: &mut Env<'e, 'a>,
+    many: &'e Many<'a>,
+) -> Result<Fields, Stop> {
+    let (mut whole, mut apart) = (Vec::with_capacity(16), Vec::with_capacity(8));
+    let mut missing = None;
+    for member in &resource.1.members {
+        match (node(&member.node, env, many)?, &member.whole) {
+            (None, _) => missing = missing.or(member.required.as_deref()),
+            (Some(value), None) => apart.push((member.name.clone(), value)),
+            (Some(value), Some(field)) if field.wrapped => {
+                whole.push((field.address.clone(), Json::Object(vec![(member.name.clone(), value)])));
+            }
+            (Some(value), Some(field)) => whole.push((field.address.clone(), value)),
+        }
+    }
+    if let Some(path) = missing {
+        return Err(Stop::Unmappable(format!("{path}: R4 requires it, and it has no value")));
+    }
+    let mut fields = Fields::default();
+    if !apart.is_empty() {
+        apart.push(("resourceType".into(), Json::text(resource.0.as_str())));
+        fields = Fields::from_resource(&Json::Object(apart), elements);
+    }
+    fields.0.extend(whole);
+    Ok(fields)
 }
 
 fn node<'e, 'a>(node: &'a Node, env: &mut Env<'e, 'a>, many: &'e Many<'a>) -> Result<Option<Json>, Stop> {

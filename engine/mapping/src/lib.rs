@@ -16,6 +16,7 @@ mod format;
 mod functions;
 mod map;
 mod mapping;
+mod owns;
 mod r4;
 mod rows;
 mod syntax;

@@ -3,12 +3,8 @@
 //! Everything in here was checked against the tables' schemas and the R4 element table: what is left to go wrong while
 //! a row is mapped is the row.
 
-use crate::{
-    expr::Expr,
-    template::{Node, Object},
-    types::Type,
-};
-use model::{EntityName, FieldAddress, FieldChange, Hash, Means, ResourceType, TableName};
+use crate::{expr::Expr, template::Object, types::Type};
+use model::{EntityName, FieldChange, Fingerprint, Hash, Means, ResourceType, TableName};
 use schemas::r4::ElementTable;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -102,25 +98,6 @@ impl Entity {
         self.columns.get(table).into_iter().flatten().map(|name| &**name)
     }
 
-    /// Whether the map says what this field is, also when that is nothing: then a value of somebody else loses to its
-    /// absence (J48). Inside a list it owns what it makes and nothing else: another identifier or name stays.
-    pub fn owns(&self, address: &FieldAddress) -> bool {
-        let path = address.as_str();
-        let mut object = &self.to;
-        for step in path.split('.') {
-            // A choice is one field by its base name: `value` for `valueQuantity`.
-            let choice = |name: &str| name.strip_prefix(step).is_some_and(|rest| rest.starts_with(char::is_uppercase));
-            let exact = object.members.iter().find(|member| &*member.name == step);
-            match exact.or_else(|| object.members.iter().find(|member| choice(&member.name))).map(|member| &member.node)
-            {
-                Some(Node::Object(inner)) if exact.is_some() => object = inner,
-                Some(_) => return !path.contains('['),
-                None => return false,
-            }
-        }
-        true
-    }
-
     /// The entities it refers to.
     pub fn refs(&self) -> &BTreeSet<EntityName> {
         &self.refs
@@ -167,6 +144,8 @@ pub struct Deletion {
 /// Which columns of the root (first) or of a join are read: an expression names a column by its place here.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Reads {
+    /// Of the schema that the map was compiled against: a row of another one is asked by name.
+    pub(crate) fingerprint: Fingerprint,
     pub(crate) columns: Vec<Read>,
 }
 
@@ -174,7 +153,7 @@ pub(crate) struct Reads {
 pub(crate) struct Read {
     pub(crate) name: Box<str>,
     pub(crate) ty: Type,
-    /// Where the column stood when the map was compiled; a row of another schema is asked by name.
+    /// Where the column stood when the map was compiled.
     pub(crate) place: usize,
     /// Whether content hangs on it.
     pub(crate) mapped: bool,

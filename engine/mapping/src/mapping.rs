@@ -9,7 +9,7 @@ use crate::{
     rows::{RowView, Rows},
     types::Val,
 };
-use model::{Author, Candidate, Cell, Cite, Content, Fields, Json, RowKey, SystemId, Unit};
+use model::{Author, Candidate, Cell, Cite, Content, Fields, RowKey, SystemId, Unit};
 
 /// Maps the unit of `entity` (its place in the map) with this root key. Total and deterministic.
 pub fn map(rows: &dyn Rows, map: &Map, entity: usize, key: &RowKey, unit: &Unit, system: &SystemId) -> Mapped {
@@ -75,8 +75,11 @@ impl<'a> Pass<'a> {
             sources.push(rows.collect::<Result<_, Stop>>()?);
         }
         self.single_rows(&joined)?;
-        let resource = self.resource(&sources)?;
-        Ok(Content::Present(Fields::from_resource(&resource, self.map.elements)))
+        let fields = self.fields(&sources)?;
+        if fields.0.is_empty() {
+            return Err(Stop::Unmappable("nothing is left of the resource: every mapped column is null".to_owned()));
+        }
+        Ok(Content::Present(fields))
     }
 
     /// The rows of a join that content hangs on.
@@ -119,15 +122,14 @@ impl<'a> Pass<'a> {
         Ok(None)
     }
 
-    fn resource(&self, sources: &Many<'_>) -> Result<Json, Stop> {
+    fn fields(&self, sources: &Many<'_>) -> Result<Fields, Stop> {
         let mut at_hand = Vec::with_capacity(sources.len());
         for (n, rows) in sources.iter().enumerate() {
             let single = n == 0 || !self.entity.joins[n - 1].many;
             at_hand.push(if single { rows.first().map(Vec::as_slice) } else { None });
         }
-        let mut members = fill::object(&self.entity.to, &mut self.env(at_hand), sources)?;
-        members.insert(0, ("resourceType".into(), Json::text(self.entity.resource_type.as_str())));
-        Ok(Json::Object(members))
+        let resource = (&self.entity.resource_type, &self.entity.to);
+        fill::fields(resource, self.map.elements, &mut self.env(at_hand), sources)
     }
 
     fn env<'e, 'r>(&'e self, at_hand: Vec<Option<&'e [Cell<'r>]>>) -> Env<'e, 'r>
@@ -141,12 +143,13 @@ impl<'a> Pass<'a> {
 /// The cells of a row that are read, in the order of `reads`. A column that the row's schema lacks is unknown.
 fn cells<'r>(view: &'r RowView, reads: &Reads) -> Result<Vec<Cell<'r>>, Stop> {
     let all = view.plan.cells(&view.row).map_err(|_| Stop::from("the row's bytes cannot be read under its schema"))?;
+    if view.plan.fingerprint() == reads.fingerprint {
+        let found = reads.columns.iter().map(|read| all.get(read.place).copied().unwrap_or(Cell::Unchanged));
+        return Ok(found.collect());
+    }
     let schema = view.plan.schema();
-    let find = |read: &Read| {
-        let there = |place: &usize| schema.columns.get(*place).is_some_and(|column| column.name == read.name);
-        let place = Some(read.place).filter(there).or_else(|| schema.column(&read.name));
-        place.and_then(|place| all.get(place).copied()).unwrap_or(Cell::Unchanged)
-    };
+    let find =
+        |read: &Read| schema.column(&read.name).and_then(|place| all.get(place).copied()).unwrap_or(Cell::Unchanged);
     Ok(reads.columns.iter().map(find).collect())
 }
 

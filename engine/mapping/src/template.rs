@@ -1,7 +1,7 @@
 //! The shape of a resource, ready to be filled.
 
-use crate::expr::Expr;
-use model::Json;
+use crate::{expr::Expr, types::Texts};
+use model::{FieldAddress, Json};
 
 /// What stands at an element.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub(crate) struct Leaf {
     pub(crate) path: Box<str>,
     /// Null parks the unit, instead of dropping the element.
     pub(crate) required: bool,
+    /// What it can say, as far as that is known before any row.
+    pub(crate) texts: Texts,
 }
 
 /// The members of an object, in the order of the map.
@@ -39,6 +41,17 @@ pub(crate) struct Member {
     pub(crate) node: Node,
     /// An object that has something else but lacks this is not valid: its unit parks, with this path as the cause.
     pub(crate) required: Option<Box<str>>,
+    /// Of a choice, its name without the type: `value` of `valueQuantity`.
+    pub(crate) base: &'static str,
+    /// A member of the resource that is one field as a whole, so that nobody has to take it apart row by row.
+    pub(crate) whole: Option<Whole>,
+}
+
+/// A field that is known before any row: its address, and whether its value is an object of full names (a choice).
+#[derive(Clone, Debug)]
+pub(crate) struct Whole {
+    pub(crate) address: FieldAddress,
+    pub(crate) wrapped: bool,
 }
 
 /// One entry of a list: an element, or one for each row of a source (the root is 0, join n is n + 1).

@@ -18,6 +18,7 @@ use crate::{
     yaml::{Key, Node},
 };
 use model::{EntityName, Means, TableName, TableSchema};
+use schemas::plan::table_fingerprint;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one entity is made with.
@@ -46,7 +47,9 @@ impl<'n> Maker<'_, 'n> {
             many: held.join.many,
             schema: held.schema,
         }));
-        let reads = vec![Reads::default(); sources.len()];
+        let print = |schema: Option<&TableSchema>| schema.map_or_else(Default::default, table_fingerprint);
+        let reads =
+            sources.iter().map(|source| Reads { fingerprint: print(source.schema), columns: Vec::new() }).collect();
         let mut scope = Scope { sources, codes: self.tables, entities: self.targets, reads, refs: BTreeSet::new() };
         let subject = self.subject(&mut scope);
         let (row_means, when, flags) = self.deletions(&mut scope);
@@ -307,7 +310,13 @@ fn with_labels(mut object: Object, labels: Option<crate::template::Member>) -> O
             };
             let mut members: Vec<Member> = fixed
                 .into_iter()
-                .map(|(name, json)| Member { name, node: Node::Fixed(json), required: None })
+                .map(|(name, json)| Member {
+                    name,
+                    node: Node::Fixed(json),
+                    required: None,
+                    base: "profile",
+                    whole: None,
+                })
                 .collect();
             members.push(labels);
             *node = Node::Object(Object { members });
@@ -315,7 +324,7 @@ fn with_labels(mut object: Object, labels: Option<crate::template::Member>) -> O
         }
         None => {
             let node = Node::Object(Object { members: vec![labels] });
-            object.members.push(Member { name: "meta".into(), node, required });
+            object.members.push(Member { name: "meta".into(), node, required, base: "meta", whole: None });
         }
     }
     object

@@ -6,11 +6,11 @@ use crate::{
     error::{Faults, Place, did_you_mean},
     format,
     r4::{self, Group, Spot},
-    template::{Item, Leaf, Member, Node, Object, Primitive},
+    template::{Item, Leaf, Member, Node, Object, Primitive, Whole},
     types::{Texts, Type, Val},
     yaml::{Key, Node as Yaml, Scalar, What},
 };
-use model::{Json, ResourceType};
+use model::{FieldAddress, Json, ResourceType};
 use schemas::r4::ElementTable;
 use std::collections::BTreeSet;
 
@@ -66,7 +66,11 @@ impl Tree<'_, '_> {
                 }
             }
         }
-        self.object(group, to.members, to.at, resource.as_str(), None, None)
+        let mut object = self.object(group, to.members, to.at, resource.as_str(), None, None)?;
+        for member in &mut object.members {
+            member.whole = group.member(&member.name).and_then(whole);
+        }
+        Some(object)
     }
 
     /// Clinical S3: whatever changes the meaning of the whole resource is mapped, fixed or refused.
@@ -113,7 +117,7 @@ impl Tree<'_, '_> {
             Some((text, at)) => self.confidentiality(text, at, &path)?,
             None => self.element(node, &Here { spot, path: &path, binding: None, targets: None })?,
         };
-        Some(Member { name: "security".into(), node, required: Some(path.into()) })
+        Some(Member { name: "security".into(), node, required: Some(path.into()), base: "security", whole: None })
     }
 
     fn confidentiality(&mut self, text: &str, at: Place, path: &str) -> Option<Node> {
@@ -125,9 +129,10 @@ impl Tree<'_, '_> {
             self.faults.add(at, "the label may be none of v3-Confidentiality", remedy);
             return None;
         }
-        let leaf = Leaf { expr: typed.expr, write: Primitive::Code, path: path.into(), required: true };
+        let leaf =
+            Leaf { expr: typed.expr, write: Primitive::Code, path: path.into(), required: true, texts: typed.texts };
         let system = Json::text("http://terminology.hl7.org/CodeSystem/v3-Confidentiality");
-        let member = |name: &str, node| Member { name: name.into(), node, required: None };
+        let member = |base: &'static str, node| Member { name: base.into(), node, required: None, base, whole: None };
         let coding = Object { members: vec![member("system", Node::Fixed(system)), member("code", Node::Leaf(leaf))] };
         Some(Node::List(vec![Item::One(Node::Object(coding))]))
     }
@@ -158,7 +163,13 @@ impl Tree<'_, '_> {
             let here = Here { spot, path: &inner, binding: carried(&key.text, binding), targets };
             let node = self.element(node, &here);
             let required = (element.min > 0).then(|| inner.as_str().into());
-            made.push(node.map(|node| Member { name: key.text.clone(), node, required }));
+            made.push(node.map(|node| Member {
+                name: key.text.clone(),
+                node,
+                required,
+                base: element.name,
+                whole: None,
+            }));
         }
         for (element, name) in group.elements() {
             if element.min > 0 && !given.iter().any(|(held, _)| *held == element.path) {
@@ -327,7 +338,7 @@ impl Tree<'_, '_> {
             return None;
         }
         self.codes(&typed.texts, at, primitive, here)?;
-        Some(Leaf { expr: typed.expr, write: primitive, path: here.path.into(), required: false })
+        Some(Leaf { expr: typed.expr, write: primitive, path: here.path.into(), required: false, texts: typed.texts })
     }
 
     fn target(&mut self, typed: &Typed, at: Place, targets: &BTreeSet<ResourceType>, here: &Here<'_>) -> Option<()> {
@@ -407,6 +418,18 @@ impl Tree<'_, '_> {
         self.codes(&Texts::one(text), at, primitive, here)?;
         Some(json)
     }
+}
+
+/// The field of a member that is one as a whole: a choice, a list without a key, a primitive, a reference or quantity.
+fn whole(spot: Spot) -> Option<Whole> {
+    let element = spot.element();
+    let one = if element.repeats() {
+        element.list_key.is_none() && !matches!(element.name, "extension" | "modifierExtension")
+    } else {
+        r4::primitive(spot.ty()).is_some() || matches!(spot.ty(), "Reference" | "Quantity")
+    };
+    let wrapped = element.is_choice();
+    (wrapped || one).then(|| Whole { address: FieldAddress::new(element.name), wrapped })
 }
 
 /// A closed choice goes down to the code and the system of its coding, and nowhere else.

@@ -2,7 +2,7 @@
 
 use crate::fixture::{CLINIC, Shadow, clinic, compile, key, shown};
 use lockstep_mapping::{Map, Mapped, Subject};
-use model::{Cell, Column, ColumnType, TableName};
+use model::{Cell, Column, ColumnType, FieldAddress, TableName};
 
 fn the_map() -> Map {
     compile(CLINIC, &clinic()).unwrap_or_else(|faults| panic!("{}", faults[0]))
@@ -204,4 +204,64 @@ fn a_row_of_another_schema_is_read_by_name_and_what_it_lacks_is_unknown() {
     cells.remove(9);
     shadow.put_as(&fewer, &cells);
     assert!(shown(&shadow.map(&the_map(), "observation", &key(5))).starts_with("unmappable: column note is unknown"));
+}
+
+#[test]
+fn a_map_owns_what_it_can_say_and_nothing_else() {
+    let map = the_map();
+    let owns = |entity: usize, address: &str| map.entities()[entity].owns(&FieldAddress::new(address));
+    let system = "https://ids.hospital.example/mrn";
+    for address in [
+        "active",
+        "gender",
+        "birthDate",
+        "name[use=official].given",
+        "name[use=maiden].family",
+        "name",
+        "address[use=home].city",
+        &format!("identifier[system={system},type=x].value"),
+    ] {
+        assert!(owns(0, address), "{address}");
+    }
+    for address in [
+        "telecom[system=phone,use=home].value",
+        "name[use=nickname].family",
+        "name[use=official].prefix",
+        "address[use=work].city",
+        "identifier[system=https://other.example].value",
+        &format!("identifier[system={system},type=x].assigner"),
+        "maritalStatus.text",
+    ] {
+        assert!(!owns(0, address), "{address}");
+    }
+    for address in
+        ["status", "effective", "value", "code.coding[system=http://loinc.org]", "code.text", "note", "encounter"]
+    {
+        assert!(owns(2, address), "{address}");
+    }
+    for address in ["issued", "code.coding[system=http://snomed.info/sct]", "interpretation", "component"] {
+        assert!(!owns(2, address), "{address}");
+    }
+}
+
+#[test]
+fn labels_stand_in_meta_and_a_unit_without_one_parks() {
+    let text = CLINIC
+        .replacen(
+            "security: {unlabelled: \"this system marks no patient as restricted\"}",
+            "security: \"=sex | code(label)\"",
+            1,
+        )
+        .replacen("codes:  ", "codes:\n  label: {M: N, F: R, else: park}\n  # ", 1);
+    let map = compile(&text, &clinic()).unwrap_or_else(|faults| panic!("{}", faults[0]));
+    assert!(map.entities()[0].unlabelled.is_none() && map.entities()[1].unlabelled.is_some());
+    let mut shadow = shadow();
+    let label =
+        r#""meta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-Confidentiality","code":"R"}]}"#;
+    assert!(shown(&shadow.map(&map, "patient", &key(7))).contains(label));
+    shadow.put("public.patient", &patient(Cell::Null, false, false));
+    assert_eq!(
+        shown(&shadow.map(&map, "patient", &key(7))),
+        "unmappable: Patient.meta.security: it has no value, and must"
+    );
 }

@@ -2,9 +2,10 @@
 
 use crate::fixture::{CLINIC, Shadow, clinic, compile, key, shown, zoo};
 use lockstep_mapping::{Map, Mapped};
-use model::{Cell, Content, Json, TableName, Value};
+use model::{Cell, Content, Fields, Json, TableName, Value};
 use proptest::prelude::*;
-use std::{format, sync::LazyLock};
+use schemas::r4::ElementTable;
+use std::sync::LazyLock;
 
 static MAP: LazyLock<Map> = LazyLock::new(|| compile(CLINIC, &clinic()).expect("a good map"));
 
@@ -66,8 +67,12 @@ fn checked(shadow: &Shadow, map: &Map, entity: &str, id: i64) -> Result<(), Test
     let mapped = shadow.map(map, entity, &key(id));
     prop_assert_eq!(&mapped, &shadow.map(map, entity, &key(id)), "equal rows, equal candidates");
     if let Mapped::Candidate(candidate) = &mapped
-        && let Content::Present(_) = candidate.content
+        && let Content::Present(fields) = &candidate.content
     {
+        let whole = fields.to_resource(&candidate.unit.resource_type, "x");
+        prop_assert_eq!(&Fields::from_resource(&whole, ElementTable::r4()), fields, "the fields of its own resource");
+        let compiled = &map.entities()[map.entity(&candidate.entity).expect("an entity")];
+        prop_assert!(fields.0.keys().all(|address| compiled.owns(address)), "a map owns what it says");
         let text = shown(&mapped);
         let json = Json::parse(text.as_bytes());
         prop_assert!(json.is_ok(), "valid JSON");
