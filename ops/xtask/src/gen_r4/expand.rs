@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 pub struct ValueSets<'n, 'a> {
     sets: BTreeMap<&'n str, &'n Node<'a>>,
     systems: BTreeMap<&'n str, &'n Node<'a>>,
-    used: BTreeMap<String, Codes>,
+    used: BTreeMap<String, (String, Codes)>,
 }
 
 /// Codes by code system, in the order of the value set.
@@ -37,13 +37,16 @@ impl<'n, 'a: 'n> ValueSets<'n, 'a> {
     /// The short name of a value set with a closed list of codes.
     pub fn name(&mut self, url: &str) -> Option<String> {
         let url = url.split('|').next().unwrap_or(url);
-        let name = url.rsplit('/').next().unwrap_or(url).to_owned();
-        if !self.used.contains_key(&name) {
+        let short = url.rsplit('/').next().unwrap_or(url);
+        // Two value sets of one short name: the second goes by its URL.
+        let taken = self.used.get(short).is_some_and(|(held, _)| held != url);
+        let name = if taken { url } else { short };
+        if !self.used.contains_key(name) {
             let mut codes = Codes::new();
             self.expand(url, &mut codes)?;
-            self.used.insert(name.clone(), codes);
+            self.used.insert(name.to_owned(), (url.to_owned(), codes));
         }
-        Some(name)
+        Some(name.to_owned())
     }
 
     fn expand(&self, url: &str, codes: &mut Codes) -> Option<()> {
@@ -82,7 +85,7 @@ impl<'n, 'a: 'n> ValueSets<'n, 'a> {
 
     /// Writes the lists that the elements use.
     pub fn write(&self, out: &mut String) -> Result<(), String> {
-        for (name, codes) in &self.used {
+        for (name, (_, codes)) in &self.used {
             for (system, codes) in codes {
                 if codes.iter().any(|code| code.contains(['|', '\t', '\n'])) {
                     return Err(format!("value set {name} holds a code that the table cannot write"));
@@ -107,5 +110,36 @@ fn walk(holder: &Node<'_>, codes: &mut Vec<String>, seen: &mut BTreeSet<String>)
             codes.push(code.to_owned());
         }
         walk(concept, codes, seen);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::xml;
+    use super::*;
+
+    const BUNDLE: &str = r#"<Bundle>
+        <CodeSystem><url value="urn:s"/><content value="complete"/>
+            <concept><code value="a"/><concept><code value="b"/></concept></concept><concept><code value="c"/></concept></CodeSystem>
+        <CodeSystem><url value="urn:part"/><content value="fragment"/><concept><code value="x"/></concept></CodeSystem>
+        <ValueSet><url value="urn:v/all"/><compose><include><system value="urn:s"/></include>
+            <exclude><system value="urn:s"/><concept><code value="c"/></concept></exclude></compose></ValueSet>
+        <ValueSet><url value="urn:v/both"/><compose><include><valueSet value="urn:v/all|4.0.1"/></include>
+            <include><system value="urn:t"/><concept><code value="z"/></concept></include></compose></ValueSet>
+        <ValueSet><url value="urn:v/part"/><compose><include><system value="urn:part"/></include></compose></ValueSet>
+        <ValueSet><url value="urn:v/filtered"/><compose><include><system value="urn:s"/><filter/></include></compose></ValueSet>
+        </Bundle>"#;
+
+    #[test]
+    fn a_closed_list_is_expanded_and_any_other_is_left_out() {
+        let bundle = xml::parse(BUNDLE).unwrap();
+        let mut sets = ValueSets::of(bundle.inside.iter());
+        assert_eq!(sets.name("urn:v/both|4.0.1").as_deref(), Some("both"));
+        assert_eq!(sets.name("urn:v/part"), None);
+        assert_eq!(sets.name("urn:v/filtered"), None);
+        assert_eq!(sets.name("urn:v/unknown"), None);
+        let mut out = String::new();
+        sets.write(&mut out).unwrap();
+        assert_eq!(out, "=both\turn:s\ta|b\n=both\turn:t\tz\n");
     }
 }
