@@ -9,7 +9,7 @@ use crate::store::Store;
 use crate::write::{self, Target};
 use crate::{Like, Options};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Request, Response};
@@ -81,8 +81,15 @@ impl Service {
         if fate.act == Act::CutBefore {
             return Err(Cut);
         }
-        // A body that never comes to its end is not a request: there is nobody to answer.
-        let body = Limited::new(body, BODY_MAX).collect().await.map_err(|_| Cut)?.to_bytes();
+        let body = match Limited::new(body, BODY_MAX).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(fault) if fault.is::<LengthLimitError>() => {
+                self.count(head.method.as_str(), 413);
+                return Ok(http(Reply::outcome(413, "too-long", "a body has 16 MiB at most"), None));
+            }
+            // A body that never comes to its end is not a request: there is nobody to answer.
+            Err(_) => return Err(Cut),
+        };
         let query = head.uri.query().unwrap_or_default().to_owned();
         let arrived = Arrived { method: head.method.as_str().to_owned(), path, query, headers: head.headers, body };
         if control {

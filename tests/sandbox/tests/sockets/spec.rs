@@ -98,6 +98,8 @@ fn what_r4_does_not_know_is_refused_without_a_trace_and_without_an_echo() {
     assert_eq!(bad_id.status, 400);
     assert_eq!(server.send("PUT", "/fhir/Patient/c", &[("content-type", "text/plain")], "{}").status, 415);
     assert_eq!(server.send("PUT", "/fhir/Nonsense/c", &[], "{}").status, 404);
+    let declared = [("content-encoding", "gzip")];
+    assert_eq!(server.send("PUT", "/fhir/Patient/c", &declared, "{}").status, 415);
     assert_eq!(server.send("POST", "/fhir/Patient", &[], &patient("c", "1970")).status, 405);
 }
 
