@@ -23,11 +23,12 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Resumes, WireError> {
 }
 
 fn put(resume: &Resume, out: &mut Writer<'_>) {
-    let Resume { incarnation, wanted, started, passed, tables, schemas } = resume;
+    let Resume { incarnation, wanted, started, passed, identity, tables, schemas } = resume;
     incarnation.0.put(out);
     wanted.put(out);
     started.put(out);
     passed.put(out);
+    identity.put(out);
     out.array(tables.iter(), |out, (table, state)| {
         table.put(out);
         match state {
@@ -51,6 +52,7 @@ fn get(from: &mut Reader<'_>) -> Result<Resume, WireError> {
     let wanted = Option::get(from)?;
     let started = bool::get(from)?;
     let passed = Option::<SourcePosition>::get(from)?;
+    let identity = Option::get(from)?;
     let tables = from.array(|from| {
         let table = TableName::get(from)?;
         let state = match from.branch()? {
@@ -62,7 +64,7 @@ fn get(from: &mut Reader<'_>) -> Result<Resume, WireError> {
     })?;
     let schemas = from.array(|from| Ok((TableName::get(from)?, (Fingerprint::get(from)?, TableSchema::get(from)?))))?;
     let (tables, schemas) = (tables.into_iter().collect(), schemas.into_iter().collect());
-    Ok(Resume { incarnation, wanted, started, passed, tables, schemas })
+    Ok(Resume { incarnation, wanted, started, passed, identity, tables, schemas })
 }
 
 #[cfg(test)]
@@ -82,6 +84,7 @@ mod tests {
             wanted: Some("lockstep_clinic".into()),
             started: true,
             passed: SourcePosition::new(&[0, 7, 255]),
+            identity: Some("7412:1".into()),
             tables: [
                 ("public.a".into(), TableResume::Ready),
                 (

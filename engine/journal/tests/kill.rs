@@ -1,7 +1,5 @@
 //! `kill -9` of a real writer: everything that it acknowledged is there, and a reader beside it never saw more.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
-
 mod support;
 
 use lockstep_journal::{Config, EntryCodec, EntryLog, LogReader, kernel_entropy};
