@@ -3,6 +3,8 @@
 mod codes;
 mod entity;
 mod head;
+mod labels;
+mod leaf;
 mod tree;
 mod words;
 

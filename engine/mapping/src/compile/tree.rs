@@ -2,13 +2,11 @@
 
 use super::words::{self, Words};
 use crate::{
-    check::{self, Scope, Typed, Use},
+    check::{self, Scope, Use},
     error::{Faults, Place, did_you_mean},
-    format,
     r4::{self, Group, Spot},
-    template::{Item, Leaf, Member, Node, Object, Primitive, Whole},
-    types::{Texts, Type, Val},
-    yaml::{Key, Node as Yaml, Scalar, What},
+    template::{Item, Member, Node, Object, Whole},
+    yaml::{Key, Node as Yaml, What},
 };
 use model::{FieldAddress, Json, ResourceType};
 use schemas::r4::ElementTable;
@@ -24,20 +22,20 @@ pub(super) struct Tree<'t, 's> {
 
 /// A closed choice of codes, on its way from the element that has it down to `code`.
 #[derive(Clone)]
-struct Binding {
+pub(super) struct Binding {
     /// The element's path, for people.
-    path: String,
-    codes: BTreeSet<&'static str>,
-    systems: BTreeSet<&'static str>,
+    pub(super) path: String,
+    pub(super) codes: BTreeSet<&'static str>,
+    pub(super) systems: BTreeSet<&'static str>,
 }
 
 /// Where something stands in the resource.
-struct Here<'h> {
-    spot: Spot,
-    path: &'h str,
-    binding: Option<&'h Binding>,
+pub(super) struct Here<'h> {
+    pub(super) spot: Spot,
+    pub(super) path: &'h str,
+    pub(super) binding: Option<&'h Binding>,
     /// What the reference around it may point at.
-    targets: Option<&'h BTreeSet<ResourceType>>,
+    pub(super) targets: Option<&'h BTreeSet<ResourceType>>,
 }
 
 /// What the engine writes itself, or v0 does not write at all.
@@ -109,34 +107,6 @@ impl Tree<'_, '_> {
         }
     }
 
-    /// `security:` as labels: one code of v3-Confidentiality, or a list of codings.
-    pub(super) fn security(&mut self, node: &Yaml, resource: &ResourceType) -> Option<Member> {
-        let spot = Group::of(self.elements, "Meta")?.member("security")?;
-        let path = format!("{resource}.meta.security");
-        let node = match words::expression(node) {
-            Some((text, at)) => self.confidentiality(text, at, &path)?,
-            None => self.element(node, &Here { spot, path: &path, binding: None, targets: None })?,
-        };
-        Some(Member { name: "security".into(), node, required: Some(path.into()), base: "security", whole: None })
-    }
-
-    fn confidentiality(&mut self, text: &str, at: Place, path: &str) -> Option<Node> {
-        let typed = check::expression(text, at, self.scope, Use::Content(None), self.faults)?;
-        let known = ["U", "L", "M", "N", "R", "V"];
-        let good = matches!(&typed.texts, Texts::Only(texts) if texts.iter().all(|text| known.contains(&&**text)));
-        if typed.ty != Type::Text || !good {
-            let remedy = "look it up in a code table whose values are among U, L, M, N, R, V";
-            self.faults.add(at, "the label may be none of v3-Confidentiality", remedy);
-            return None;
-        }
-        let leaf =
-            Leaf { expr: typed.expr, write: Primitive::Code, path: path.into(), required: true, texts: typed.texts };
-        let system = Json::text("http://terminology.hl7.org/CodeSystem/v3-Confidentiality");
-        let member = |base: &'static str, node| Member { name: base.into(), node, required: None, base, whole: None };
-        let coding = Object { members: vec![member("system", Node::Fixed(system)), member("code", Node::Leaf(leaf))] };
-        Some(Node::List(vec![Item::One(Node::Object(coding))]))
-    }
-
     fn object(
         &mut self,
         group: Group,
@@ -196,7 +166,7 @@ impl Tree<'_, '_> {
         found
     }
 
-    fn element(&mut self, node: &Yaml, here: &Here<'_>) -> Option<Node> {
+    pub(super) fn element(&mut self, node: &Yaml, here: &Here<'_>) -> Option<Node> {
         let each = match &node.what {
             What::Map(members) => members.iter().any(|(key, _)| matches!(&*key.text, "$each" | "$item")),
             _ => false,
@@ -325,99 +295,6 @@ impl Tree<'_, '_> {
             None => Node::Object(object),
         })
     }
-
-    fn leaf(&mut self, typed: Typed, at: Place, primitive: Primitive, here: &Here<'_>) -> Option<Leaf> {
-        if let (true, Some(targets)) = (here.path.ends_with(".reference"), here.targets) {
-            self.target(&typed, at, targets, here)?;
-        } else if let Err(remedy) = r4::fits(typed.ty, primitive) {
-            self.faults.add(
-                at,
-                format!("{} is {}, the expression gives {}", here.path, here.spot.ty(), typed.ty),
-                remedy,
-            );
-            return None;
-        }
-        self.codes(&typed.texts, at, primitive, here)?;
-        Some(Leaf { expr: typed.expr, write: primitive, path: here.path.into(), required: false, texts: typed.texts })
-    }
-
-    fn target(&mut self, typed: &Typed, at: Place, targets: &BTreeSet<ResourceType>, here: &Here<'_>) -> Option<()> {
-        if !matches!(typed.ty, Type::Reference | Type::Null) {
-            let remedy = "write `ref(entity, key)`: only a bound unit has an address";
-            self.faults.add(at, format!("{} is given {}", here.path, typed.ty), remedy);
-            return None;
-        }
-        let wrong = typed.targets.iter().find(|kind| !targets.is_empty() && !targets.contains(*kind));
-        if let Some(kind) = wrong {
-            let allowed: Vec<&str> = targets.iter().map(ResourceType::as_str).collect();
-            let remedy = format!("R4 allows {} here", allowed.join(", "));
-            self.faults.add(at, format!("{} must not point at {kind}", here.path), remedy);
-            return None;
-        }
-        Some(())
-    }
-
-    /// Checks texts that are known before any row against a closed choice of codes.
-    fn codes(&mut self, texts: &Texts, at: Place, primitive: Primitive, here: &Here<'_>) -> Option<()> {
-        if let Texts::Only(texts) = texts
-            && let Some((text, why)) = texts
-                .iter()
-                .find_map(|text| Some((text, format::text(text, primitive).err().filter(|_| !text.is_empty())?)))
-        {
-            self.faults.add(at, format!("{} does not take '{text}'", here.path), why);
-            return None;
-        }
-        let own = here.spot.codes();
-        let (path, codes) = match (&own, here.binding) {
-            (Some(codes), _) => (here.path, codes),
-            (None, Some(binding)) if primitive == Primitive::Code => (&*binding.path, &binding.codes),
-            _ => return Some(()),
-        };
-        let sample = || {
-            let shown: Vec<&str> = codes.iter().copied().take(12).collect();
-            format!("{}{}", shown.join(", "), if codes.len() > 12 { ", .." } else { "" })
-        };
-        match texts {
-            Texts::Any => {
-                let remedy = format!("look it up in a code table whose values are among {}", sample());
-                self.faults.add(at, format!("{path} takes a closed list of codes, and this may be any text"), remedy);
-                None
-            }
-            Texts::Only(texts) => {
-                let Some(wrong) = texts.iter().find(|text| !codes.contains(&***text)) else { return Some(()) };
-                self.faults.add(
-                    at,
-                    format!("{path} does not take the code `{wrong}`"),
-                    did_you_mean(wrong, codes.iter().copied()),
-                );
-                None
-            }
-        }
-    }
-
-    fn literal(&mut self, scalar: &Scalar, at: Place, primitive: Primitive, here: &Here<'_>) -> Option<Json> {
-        if scalar.is_null() {
-            self.faults.add(at, format!("{} is given nothing", here.path), "leave the line out");
-            return None;
-        }
-        let text = scalar.text.strip_prefix('=').unwrap_or(&scalar.text);
-        let json = match literal(scalar, text, primitive) {
-            Ok(json) => json,
-            Err(remedy) => {
-                let reason = format!("`{}` is no {}, which {} is", scalar.text, here.spot.ty(), here.path);
-                self.faults.add(at, reason, remedy);
-                return None;
-            }
-        };
-        let systems = here.binding.filter(|_| here.path.ends_with(".system")).map(|binding| &binding.systems);
-        if let Some(systems) = systems.filter(|systems| !systems.contains(text)) {
-            let remedy = did_you_mean(text, systems.iter().copied());
-            self.faults.add(at, format!("{} does not take codes of `{text}`", here.path), remedy);
-            return None;
-        }
-        self.codes(&Texts::one(text), at, primitive, here)?;
-        Some(json)
-    }
 }
 
 /// The field of a member that is one as a whole: a choice, a list without a key, a primitive, a reference or quantity.
@@ -435,29 +312,4 @@ fn whole(spot: Spot) -> Option<Whole> {
 /// A closed choice goes down to the code and the system of its coding, and nowhere else.
 fn carried<'b>(name: &str, binding: Option<&'b Binding>) -> Option<&'b Binding> {
     binding.filter(|_| matches!(name, "coding" | "code" | "system"))
-}
-
-fn literal(scalar: &Scalar, text: &str, primitive: Primitive) -> Result<Json, &'static str> {
-    let number = scalar.plain && format::is_decimal(text);
-    let value = match primitive {
-        Primitive::Boolean => return scalar.as_bool().map(Json::Bool).ok_or("write true or false, without quotes"),
-        Primitive::Decimal if number => Val::Decimal(text.into()),
-        Primitive::Integer | Primitive::PositiveInt | Primitive::UnsignedInt if number => {
-            Val::Int(text.parse().map_err(|_| "write a whole number")?)
-        }
-        Primitive::Decimal | Primitive::Integer | Primitive::PositiveInt | Primitive::UnsignedInt => {
-            return Err("write a number, without quotes");
-        }
-        Primitive::Date => Val::Date(format::parse_date(text).ok_or("write YYYY-MM-DD")?),
-        Primitive::DateTime => match format::parse_date(text) {
-            Some(day) => Val::Date(day),
-            None => return Err("write YYYY-MM-DD"),
-        },
-        Primitive::Instant | Primitive::Time | Primitive::Base64 => {
-            return Err("a fixed value here is no one's fact; map a column");
-        }
-        _ if number || scalar.as_bool().is_some() => return Err("put quotes around it, if it is meant as text"),
-        Primitive::String | Primitive::Code | Primitive::Id | Primitive::Uri => Val::Text(text.into()),
-    };
-    format::write(&value, primitive)?.ok_or("write a text that says something")
 }

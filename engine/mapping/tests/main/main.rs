@@ -4,4 +4,5 @@ mod fixture;
 mod functions;
 mod golden;
 mod laws;
+mod shapes;
 mod wrong;

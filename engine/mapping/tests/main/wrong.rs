@@ -426,6 +426,19 @@ const CASES: &[(&str, &str, &[&str])] = &[
             "map.yaml:63:23: public.encounter has no column `note`; choose one of encounter_id, patient_id, class, status, started, ended, voided",
         ],
     ),
+    (
+        "security: {unlabelled: \"this system marks no patient as restricted\"}",
+        "security: [{system: \"https://labels.example\"}]",
+        &["map.yaml:26:15: a label has no `code`; write `{system: .., code: ..}`"],
+    ),
+    (
+        "security: {unlabelled: \"this system marks no patient as restricted\"}",
+        "security: {unlabeled: \"x\"}",
+        &[
+            "map.yaml:26:5: `security` has no `unlabelled`; map labels: `security: \"=label | code(confidentiality)\"`, or say why there are none: `security: {unlabelled: reason}`",
+            "map.yaml:26:16: `security` knows no `unlabeled`; did you mean `unlabelled`?",
+        ],
+    ),
 ];
 
 #[test]
