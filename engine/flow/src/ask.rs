@@ -1,6 +1,7 @@
 //! Asking: the map for a candidate of a marked unit, the rules for what follows, the timers for who waited too long.
 
 use crate::{
+    inspect::{INTERNAL, WAITED_TOO_LONG},
     rows::{self, StateRows},
     step::Flow,
     waiting,
@@ -38,7 +39,7 @@ impl Flow {
         let unit = rows::unit(state, &entity.name, &mark.key)?;
         if self.config.quarantine.contains(&mark.cause) {
             let (entity, cites) = (entity.name.clone(), vec![Entry::cite(mark.cause)]);
-            return Some(Cause::Unmappable { unit, entity, cause: "internal".into(), cites });
+            return Some(Cause::Unmappable { unit, entity, cause: INTERNAL.into(), cites });
         }
         let view = StateRows { state, tables: &self.tables, indexes: &self.indexes };
         let system = &self.config.source.system;
@@ -59,7 +60,7 @@ impl Flow {
         }
         for late in waiting::due(header.appended_at, state) {
             let Some(unit) = rows::unit(state, &late.entity, &late.key) else { continue };
-            let (cause, cites) = ("waited too long for a reference".into(), vec![Entry::cite(header.id)]);
+            let (cause, cites) = (WAITED_TOO_LONG.into(), vec![Entry::cite(header.id)]);
             self.causes.push(Cause::Unmappable { unit, entity: late.entity, cause, cites });
         }
     }

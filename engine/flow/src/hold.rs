@@ -7,6 +7,7 @@ use crate::{
     ledger,
     step::{Active, Flow, Then},
     stored,
+    tables::Tables,
 };
 use mapping::Map;
 use model::{
@@ -48,6 +49,12 @@ impl Holds {
         self.0.iter().map(|(name, question)| (name, &**question))
     }
 
+    /// Reads them back.
+    pub(crate) fn load(state: &dyn StateTxn) -> Holds {
+        let holds: Vec<HoldStored> = stored::get(state, &keys::meta(HOLDS)).unwrap_or_default();
+        Holds(holds.into_iter().map(|hold| (hold.entity, hold.question)).collect())
+    }
+
     fn save(&self, state: &mut dyn StateTxn) {
         let all: Vec<HoldStored> = self
             .0
@@ -61,8 +68,7 @@ impl Holds {
 impl Flow {
     /// Takes map and holds from the state.
     pub(crate) fn load_map_and_holds(&mut self, state: &dyn StateTxn, out: &mut Vec<FlowOutput>) {
-        let holds: Vec<HoldStored> = stored::get(state, &keys::meta(HOLDS)).unwrap_or_default();
-        self.holds = Holds(holds.into_iter().map(|hold| (hold.entity, hold.question)).collect());
+        self.holds = Holds::load(state);
         if let Some(MapStored { name, hash, bytes }) = stored::get(state, &keys::meta(MAP)) {
             self.map = Some(Active { name, hash, bytes, map: None });
             self.compile(out);
@@ -106,20 +112,14 @@ impl Flow {
     /// False: the map does not fit the tables that are known; what is missing stands among the halts.
     fn compile(&mut self, out: &mut Vec<FlowOutput>) -> bool {
         let Some(active) = &mut self.map else { return false };
-        let text = String::from_utf8_lossy(&active.bytes);
-        match Map::compile(&active.name, &text, &self.tables.schemas(), ElementTable::r4()) {
+        match compiled(&active.name, &active.bytes, &self.tables) {
             Ok(map) => {
-                active.map = Some(Arc::new(map));
+                active.map = Some(map);
                 self.go_on(Scope::Map, out);
                 true
             }
-            Err(faults) => {
-                let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-                self.halt(
-                    Scope::Map,
-                    format!("the map in force does not fit the tables seen so far: {}", faults.join(" | ")),
-                    out,
-                );
+            Err(what) => {
+                self.halt(Scope::Map, what, out);
                 false
             }
         }
@@ -312,5 +312,22 @@ impl Flow {
             out.push(FlowOutput::Again);
         }
         true
+    }
+}
+
+/// Compiles a map against the tables as they are now; the fault holds every reason.
+fn compiled(name: &str, bytes: &[u8], tables: &Tables) -> Result<Arc<Map>, String> {
+    let text = String::from_utf8_lossy(bytes);
+    Map::compile(name, &text, &tables.schemas(), ElementTable::r4()).map(Arc::new).map_err(|faults| {
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        format!("the map in force does not fit the tables seen so far: {}", faults.join(" | "))
+    })
+}
+
+/// The map in force of a state, or why there is none.
+pub(crate) fn map_in_force(tables: &Tables, state: &dyn StateTxn) -> Result<Arc<Map>, String> {
+    match stored::get(state, &keys::meta(MAP)) {
+        Some(MapStored { name, bytes, .. }) => compiled(&name, &bytes, tables),
+        None => Err("no map is in force; lockstep activate".into()),
     }
 }

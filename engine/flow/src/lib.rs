@@ -23,6 +23,7 @@ mod hold;
 mod index;
 mod ingest;
 mod input;
+mod inspect;
 mod lane;
 mod ledger;
 mod marks;
@@ -41,6 +42,7 @@ mod waiting;
 
 pub use config::{Config, Limits, SinkSettings, SourceSettings};
 pub use input::{Act, AppendId, FlowInput, FlowOutput, Scope};
+pub use inspect::{Aggregates, INTERNAL, Inspect, LedgerView, TableView, WAITED_TOO_LONG};
 pub use query::{Blocked, Halt, HeldItem, ParkedItem, SourceStatus, Status, UnitView};
 pub use shadow::ShadowRow;
 pub use step::Flow;
