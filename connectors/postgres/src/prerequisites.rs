@@ -158,7 +158,9 @@ async fn tables(sql: &Sql, options: &Options, found: &mut Problems) -> Result<Ve
             continue;
         }
         table_fits(&row, &table, options, found);
-        existing.push(Found { table, partitioned: text(&row, 2) == "p" });
+        if matches!(text(&row, 2), "r" | "p") {
+            existing.push(Found { table, partitioned: text(&row, 2) == "p" });
+        }
     }
     Ok(existing)
 }

@@ -146,7 +146,7 @@ impl SnapshotReader {
                 mark += 1;
                 let read = self.read(&at, mark).await?;
                 if let Some(before) = in_flight.take()
-                    && self.verdict().await == Some(Verdict::Again)
+                    && self.must_repeat().await?
                 {
                     place = Some(before);
                     continue;
@@ -160,7 +160,7 @@ impl SnapshotReader {
                 }
                 if next.is_none() {
                     // The table's end: nothing to read ahead, so wait.
-                    place = (self.verdict().await == Some(Verdict::Again)).then_some(at);
+                    place = self.must_repeat().await?.then_some(at);
                 } else {
                     (place, in_flight) = (next, Some(at));
                 }
@@ -169,9 +169,14 @@ impl SnapshotReader {
         Ok(())
     }
 
-    /// None once nobody takes reads any more; then the next send ends the task.
-    async fn verdict(&mut self) -> Option<Verdict> {
-        self.verdicts.recv().await
+    /// Waits for the verdict on what was sent last. What a chunk missed is still running: it is not read again before
+    /// that has ended. Once nobody takes reads any more the next send ends the task.
+    async fn must_repeat(&mut self) -> Result<bool, Error> {
+        let again = self.verdicts.recv().await == Some(Verdict::Again);
+        if again {
+            self.running_have_ended().await?;
+        }
+        Ok(again)
     }
 
     async fn read(&self, at: &Place, mark: u64) -> Result<Read, Error> {

@@ -1,1 +1,9 @@
-//! The connector against a real PostgreSQL.
+//! The connector against a real PostgreSQL: what a transaction becomes, the first read, refusals, ways in, values.
+
+mod capture;
+mod cluster;
+mod first_read;
+mod refusals;
+mod stream;
+mod types;
+mod ways_in;

@@ -1,0 +1,180 @@
+//! Gaps, prerequisites, and leaving nothing behind.
+
+use crate::{
+    capture::{Capture, Setup},
+    cluster::cluster,
+};
+use lockstep_postgres::{Options, PostgresSource};
+use model::Entry;
+use ports::{OpenFault, Source as _};
+
+const TABLE: &str = "CREATE TABLE a (id int8 PRIMARY KEY, name text)";
+
+async fn gap(capture: &mut Capture) -> String {
+    match capture.try_open().await {
+        Err(OpenFault::Gap { what, plan, .. }) => {
+            assert!(plan.contains("lockstep held answer"), "{plan}");
+            what
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn captured(setup: &Setup) -> Capture {
+    let mut capture = setup.capture(&["public.a"]);
+    capture.open().await;
+    capture.until_ready().await;
+    setup.run("INSERT INTO a VALUES (1, 'one')").await;
+    capture.until_rows(1).await;
+    capture.source = PostgresSource::new(capture.options.clone());
+    capture.handle = None;
+    // The walsender lets go a moment after its connection has.
+    setup.cluster.sql(&setup.name).await.batch_execute("SELECT pg_sleep(0.2)").await.unwrap();
+    capture
+}
+
+#[tokio::test]
+async fn a_slot_that_does_not_fit_is_a_gap_and_is_not_touched() {
+    let Some(cluster) = cluster() else { return };
+    let setup = Setup::new(cluster, TABLE).await;
+    let mut capture = captured(&setup).await;
+    let slot = format!("lockstep_{}", setup.name);
+    let identity = capture.resume.identity.take();
+    capture.resume.identity = Some("systemid=1 timeline=1".into());
+    assert!(gap(&mut capture).await.contains("another server"));
+    capture.resume.identity = identity;
+    setup
+        .run(&format!(
+            "INSERT INTO a VALUES (2, 'two'); SELECT pg_replication_slot_advance('{slot}', pg_current_wal_lsn())"
+        ))
+        .await;
+    assert!(gap(&mut capture).await.contains("ahead of the journal"));
+    setup.run(&format!("SELECT pg_drop_replication_slot('{slot}')")).await;
+    assert!(gap(&mut capture).await.contains("is gone"));
+    setup.run(&format!("SELECT pg_create_logical_replication_slot('{slot}', 'test_decoding')")).await;
+    assert!(gap(&mut capture).await.contains("another one"));
+    // A person accepted it: wanted anew, made anew, read again.
+    capture.want();
+    capture.open().await;
+    capture.until_ready().await;
+    assert_eq!(capture.resume.incarnation.0, 2);
+    assert_eq!(capture.count(|entry| matches!(entry, Entry::Chunk(chunk) if chunk.rows.len() == 2)), 1);
+}
+
+#[tokio::test]
+async fn a_wanted_slot_that_was_made_and_not_written_down_is_made_anew() {
+    let Some(cluster) = cluster() else { return };
+    let setup = Setup::new(cluster, TABLE).await;
+    let mut capture = setup.capture(&["public.a"]);
+    capture.open().await;
+    // Killed before the first batch was durable.
+    capture.source = PostgresSource::new(capture.options.clone());
+    setup.run("INSERT INTO a VALUES (1, 'one')").await;
+    capture.open().await;
+    capture.until_ready().await;
+    assert_eq!(capture.count(|entry| matches!(entry, Entry::Chunk(chunk) if chunk.rows.len() == 1)), 1);
+}
+
+#[tokio::test]
+async fn removing_leaves_nothing_of_ours() {
+    let Some(cluster) = cluster() else { return };
+    let setup = Setup::new(cluster, TABLE).await;
+    let mut capture = setup.capture(&["public.a"]);
+    capture.open().await;
+    capture.until_ready().await;
+    // Another process may still be attached: it is ended.
+    let mut other = PostgresSource::new(capture.options.clone());
+    let said = other.remove().await.unwrap().join("; ");
+    assert!(said.contains("dropped the slot") && said.contains("publication"), "{said}");
+    let left = "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()";
+    assert_eq!(setup.sql.query_one(left, &[]).await.unwrap().get::<_, i64>(0), 0);
+    assert!(other.remove().await.unwrap().join("; ").contains("there was no slot"));
+}
+
+async fn problems(options: Options) -> String {
+    let problems = PostgresSource::new(options).prerequisites().await.unwrap();
+    problems.iter().map(|problem| format!("{problem}\n")).collect()
+}
+
+#[tokio::test]
+async fn everything_missing_is_said_at_once_with_its_cure() {
+    let Some(cluster) = cluster() else { return };
+    let setup = Setup::new(
+        cluster,
+        "CREATE TABLE fine (id int8 PRIMARY KEY); CREATE TABLE keyless (x int4); CREATE UNLOGGED TABLE fast (id int8 PRIMARY KEY);
+         CREATE TABLE mute (id int8 PRIMARY KEY); ALTER TABLE mute REPLICA IDENTITY NOTHING;
+         CREATE TABLE hidden (id int8 PRIMARY KEY); ALTER TABLE hidden ENABLE ROW LEVEL SECURITY;
+         CREATE TABLE filtered (id int8 PRIMARY KEY, x int4); CREATE TABLE listed (id int8 PRIMARY KEY, x int4);
+         CREATE TABLE parts (id int8 PRIMARY KEY) PARTITION BY RANGE (id); CREATE VIEW seen AS SELECT 1;
+         CREATE TABLE secret (id int8 PRIMARY KEY);",
+    )
+    .await;
+    let (name, role) = (setup.name.clone(), format!("poor_{}", setup.name));
+    setup.run(&format!("DROP PUBLICATION lockstep_{name}; CREATE ROLE {role} LOGIN;")).await;
+    for table in ["fine", "keyless", "fast", "mute", "hidden", "filtered", "listed", "parts", "seen"] {
+        setup.run(&format!("GRANT SELECT ON {table} TO {role}")).await;
+    }
+    let tables = [
+        "public.fine",
+        "public.keyless",
+        "public.fast",
+        "public.mute",
+        "public.hidden",
+        "public.filtered",
+        "public.listed",
+        "public.parts",
+        "public.seen",
+        "public.secret",
+        "public.nowhere",
+    ];
+    let mut options = setup.options(&tables);
+    options.address.user = role.clone();
+    let said = problems(options.clone()).await;
+    for cure in [
+        format!("ALTER ROLE \"{role}\" REPLICATION;"),
+        "the publication".to_owned(),
+        format!("CREATE PUBLICATION lockstep_{name} FOR TABLE"),
+        "WITH (publish_via_partition_root = true);".to_owned(),
+        "public.nowhere does not exist".to_owned(),
+        format!("GRANT SELECT ON \"public\".\"secret\" TO \"{role}\";"),
+        "public.keyless has no primary key".to_owned(),
+        "ALTER TABLE \"public\".\"fast\" SET LOGGED;".to_owned(),
+        "ALTER TABLE \"public\".\"mute\" REPLICA IDENTITY DEFAULT;".to_owned(),
+        format!("ALTER ROLE \"{role}\" BYPASSRLS;"),
+        "public.seen is not a table".to_owned(),
+    ] {
+        assert!(said.contains(&cure), "{cure} is not in:\n{said}");
+    }
+    setup.run(&format!("CREATE PUBLICATION lockstep_{name} FOR TABLE filtered WHERE (id > 5), listed (id), parts WITH (publish = 'insert')")).await;
+    let said = problems(options.clone()).await;
+    for cure in [
+        "filters rows of public.filtered",
+        "leaves out columns of public.listed",
+        "SET (publish = 'insert, update, delete, truncate')",
+        "SET (publish_via_partition_root = true)",
+        "lacks public.fast, public.fine,",
+        "ADD TABLE \"public\".\"fast\", \"public\".\"fine\",",
+    ] {
+        assert!(said.contains(cure), "{cure} is not in:\n{said}");
+    }
+    // What was printed is what cures.
+    setup.run(&format!("DROP PUBLICATION lockstep_{name}; CREATE PUBLICATION lockstep_{name} FOR TABLE \"public\".\"fine\"; ALTER ROLE {role} REPLICATION")).await;
+    options.tables = vec!["public.fine".into()];
+    assert_eq!(problems(options).await, "");
+    setup.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+}
+
+#[tokio::test]
+async fn opening_without_what_it_needs_is_one_clear_fault() {
+    let Some(cluster) = cluster() else { return };
+    let setup = Setup::new(cluster, TABLE).await;
+    setup.run(&format!("DROP PUBLICATION lockstep_{}", setup.name)).await;
+    let mut capture = setup.capture(&["public.a"]);
+    match capture.try_open().await {
+        Err(OpenFault::Fault(fault)) => {
+            assert_eq!(fault.failure, ports::Failure::Misconfigured);
+            assert!(fault.cure.contains("CREATE PUBLICATION") && !fault.unreachable, "{fault}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
