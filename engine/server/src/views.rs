@@ -1,0 +1,105 @@
+//! Answers as JSON: names, counts and texts, never a patient's value.
+
+use crate::Show;
+use flow::{Blocked, HeldItem, ParkedItem, Status, UnitView};
+use model::{Answer, Verdict};
+use serde_json::{Value, json};
+
+/// Where everything stands.
+pub(crate) fn status(status: &Status, full: Option<String>, progress: &[ports::TableProgress], show: Show) -> Value {
+    let source = &status.source;
+    let tables = source.tables.iter().map(|(table, ready, chunks)| {
+        let rows = progress.iter().find(|progress| progress.table == *table);
+        json!({
+            "table": table.as_str(), "ready": ready, "chunks": chunks,
+            "rows_done": rows.map(|rows| rows.rows_done), "rows_estimate": rows.map(|rows| rows.rows_estimate),
+        })
+    });
+    let halts = status.halts.iter().map(|halt| json!({ "scope": runtime::scope_name(&halt.scope), "what": halt.what }));
+    json!({
+        "source": {
+            "system": source.system.as_str(), "state": source.state, "incarnation": source.incarnation.0,
+            "passed": source.passed.as_ref().map(show),
+            "committed_at_us": source.committed_at.map(|at| at.0),
+            "tables": tables.collect::<Vec<_>>(),
+        },
+        "journal": status.journal.to_string(), "decisions": status.decisions.to_string(),
+        "folding": status.folding.to_string(), "folded_at_us": status.folded_at.0,
+        "blocked": status.blocked.map(blocked),
+        "unsettled": status.unsettled, "waiting": status.waiting, "in_flight": status.in_flight,
+        "accepted": status.accepted, "stale": status.stale, "parked": status.parked, "held": status.held,
+        "map": match &status.map {
+            Ok((name, hash)) => json!({ "name": name, "hash": hash.to_string() }),
+            Err(why) => json!({ "none": why }),
+        },
+        "disk_full": full,
+        "halts": halts.collect::<Vec<_>>(),
+    })
+}
+
+fn blocked(blocked: Blocked) -> String {
+    match blocked {
+        Blocked::Transaction { rows } => format!("transaction of {rows} rows"),
+        Blocked::EffectsAhead => "effects_ahead_max effects wait for their outcomes".to_owned(),
+        Blocked::Checkpoint => "a checkpoint waits for the decisions log".to_owned(),
+        Blocked::Recovery => "recovery is folding".to_owned(),
+    }
+}
+
+/// One unit.
+pub(crate) fn unit(view: &UnitView) -> Value {
+    let unsettled = view.unsettled.iter().map(|(n, what)| json!({ "n": n, "what": what }));
+    json!({
+        "unit": view.unit.to_string(), "entity": view.entity.as_str(), "n": view.n,
+        "verdict": view.verdict.as_ref().map(verdict), "fields": view.fields, "version": view.version,
+        "unsettled": unsettled.collect::<Vec<_>>(),
+    })
+}
+
+/// A verdict in words.
+pub fn verdict(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Write => "write".to_owned(),
+        Verdict::Delete => "delete".to_owned(),
+        Verdict::Unchanged => "unchanged".to_owned(),
+        Verdict::Frozen => "frozen".to_owned(),
+        Verdict::Parked(cause) => format!("parked: {cause}"),
+        Verdict::Held(question) => format!("held: {question}"),
+        Verdict::Waiting(on) => format!("waiting for {} {:?}", on.entity, on.key),
+    }
+}
+
+/// Parked units by cause.
+pub(crate) fn parked(items: &[ParkedItem]) -> Value {
+    items.iter().map(|item| json!({ "cause": item.cause, "count": item.count, "first": item.first.to_string() })).collect()
+}
+
+/// What waits for a person.
+pub(crate) fn held(items: &[HeldItem]) -> Value {
+    let answers = |item: &HeldItem| item.answers.iter().map(|answer| answer_name(*answer)).collect::<Vec<_>>();
+    items.iter().map(|item| json!({ "hold": item.name, "question": item.question, "answers": answers(item) })).collect()
+}
+
+const ANSWERS: [(Answer, &str); 6] = [
+    (Answer::Expand, "expand"),
+    (Answer::ReadAgain, "read-again"),
+    (Answer::Accept, "accept"),
+    (Answer::Release, "release"),
+    (Answer::Recreate, "recreate"),
+    (Answer::KeepDeleted, "keep-deleted"),
+];
+
+/// An answer as people write it.
+pub fn answer_name(answer: Answer) -> &'static str {
+    ANSWERS.iter().find(|(known, _)| *known == answer).map_or("", |(_, name)| name)
+}
+
+/// The answer that people write like this.
+pub(crate) fn answer_of(name: &str) -> Option<Answer> {
+    ANSWERS.iter().find(|(_, known)| *known == name).map(|(answer, _)| *answer)
+}
+
+/// Every answer there is.
+pub(crate) fn answer_names() -> String {
+    ANSWERS.map(|(_, name)| name).join(", ")
+}
