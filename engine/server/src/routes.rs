@@ -83,12 +83,11 @@ async fn held(State(api): Shared) -> Answer {
 struct Activation {
     name: String,
     map: String,
-    reason: String,
 }
 
 async fn activate(State(api): Shared, ConnectInfo(peer): ConnectInfo<Peer>, Json(body): Json<Activation>) -> Answer {
     let act = Act::Activate { kind: Kind::Map, name: body.name.into(), bytes: body.map.into_bytes().into() };
-    done(&api, peer, act, &body.reason).await
+    done(&api, peer, act, "").await
 }
 
 #[derive(Deserialize)]
@@ -145,6 +144,7 @@ async fn done(api: &Api, peer: Peer, act: Act, reason: &str) -> Answer {
 
 fn unit_of(text: &str) -> Result<Unit, Fault> {
     let parsed = text.split_once('/').and_then(|(kind, id)| Some((kind, uuid::Uuid::parse_str(id).ok()?)));
-    let (kind, id) = parsed.ok_or_else(|| fault("a unit is named Type/id, and its id is a UUID", "lockstep unit show --help"))?;
+    let (kind, id) =
+        parsed.ok_or_else(|| fault("a unit is named Type/id, and its id is a UUID", "lockstep unit show --help"))?;
     Ok(Unit { resource_type: kind.into(), id: UnitId(id) })
 }

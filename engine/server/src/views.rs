@@ -71,7 +71,10 @@ pub fn verdict(verdict: &Verdict) -> String {
 
 /// Parked units by cause.
 pub(crate) fn parked(items: &[ParkedItem]) -> Value {
-    items.iter().map(|item| json!({ "cause": item.cause, "count": item.count, "first": item.first.to_string() })).collect()
+    items
+        .iter()
+        .map(|item| json!({ "cause": item.cause, "count": item.count, "first": item.first.to_string() }))
+        .collect()
 }
 
 /// What waits for a person.

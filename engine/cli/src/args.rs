@@ -1,0 +1,279 @@
+//! The command line: every command with its examples.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Keeps a hospital's legacy database and its cloud FHIR server in step.
+#[derive(Parser, Debug)]
+#[command(name = "lockstep", version, max_term_width = 110, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// The configuration
+    #[arg(long, short, global = true, env = "LOCKSTEP_CONFIG", default_value = "lockstep.toml")]
+    pub config: PathBuf,
+    /// One JSON object a line instead of text for people
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 done, and the answer is no; 2 usage or configuration; 3 a peer cannot be reached; \
+4 a prerequisite is missing, the cure is printed; 5 stopped by a gap or corruption, the plan is printed; \
+6 the engine is not running, or another holds data_dir/lock; 70 a fault of ours.";
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Write a commented lockstep.toml, a namespace and a data directory
+    #[command(after_help = "Examples:\n  lockstep init\n  lockstep init --pipeline clinic --site north")]
+    Init(Init),
+    /// Say everything that is missing before a run: configuration, map, source, sink
+    #[command(
+        after_help = "Examples:\n  lockstep check\n  lockstep check --probe     # also writes at the place named `probe`"
+    )]
+    Check(Check),
+    /// Put the map in force
+    #[command(after_help = "Examples:\n  lockstep activate\n  lockstep activate --dry-run")]
+    Activate(Activate),
+    /// Run the pipeline until SIGTERM or Ctrl-C
+    #[command(after_help = "Examples:\n  lockstep run\n  lockstep run --log json 2>lockstep.log")]
+    Run(Run),
+    /// Where everything stands
+    #[command(after_help = "Examples:\n  lockstep status\n  lockstep status --json")]
+    Status,
+    /// Read the logs; values are never printed
+    #[command(
+        after_help = "Examples:\n  lockstep journal ls --from 1:41 --max 7\n  lockstep journal show 1:44\n  lockstep journal verify"
+    )]
+    Journal {
+        /// What of the journal
+        #[command(subcommand)]
+        command: Journal,
+    },
+    /// One unit: what is known of it, and why
+    #[command(after_help = "Examples:\n  lockstep unit show Patient/0b7c62e9-7a55-5d13-9f0e-2f7b5a1c4d10 --why")]
+    Unit {
+        /// What of the unit
+        #[command(subcommand)]
+        command: Unit,
+    },
+    /// What the engine cannot do by itself
+    #[command(
+        after_help = "Examples:\n  lockstep parked ls\n  lockstep parked release \"gender: code\" --reason \"code table corrected\""
+    )]
+    Parked {
+        /// What of the parked
+        #[command(subcommand)]
+        command: Parked,
+    },
+    /// What a person must decide
+    #[command(
+        after_help = "Examples:\n  lockstep held ls\n  lockstep held answer source:legacy accept --reason \"slot was dropped by the DBA\""
+    )]
+    Held {
+        /// What of the held
+        #[command(subcommand)]
+        command: Held,
+    },
+    /// Decide the journal again
+    #[command(after_help = "Examples:\n  lockstep replay check\n  lockstep replay check --workers 2")]
+    Replay {
+        /// What of the replay
+        #[command(subcommand)]
+        command: Replay,
+    },
+    /// The derived state
+    #[command(after_help = "Examples:\n  lockstep state rebuild     # with the engine stopped")]
+    State {
+        /// What of the state
+        #[command(subcommand)]
+        command: State,
+    },
+    /// The source
+    #[command(after_help = "Examples:\n  lockstep source drop --reason \"moved to another server\"")]
+    Source {
+        /// What of the source
+        #[command(subcommand)]
+        command: Source,
+    },
+}
+
+/// Arguments of `init`.
+#[derive(Args, Debug)]
+pub struct Init {
+    /// Names slot, publication, stamp: [a-z][a-z0-9_]{0,30}
+    #[arg(long, default_value = "clinic")]
+    pub pipeline: String,
+    /// Part of every minted id
+    #[arg(long, default_value = "north")]
+    pub site: String,
+}
+
+/// Arguments of `check`.
+#[derive(Args, Debug)]
+pub struct Check {
+    /// Write at the place that the target's owner named, to prove guards and stamp
+    #[arg(long)]
+    pub probe: bool,
+}
+
+/// Arguments of `activate`.
+#[derive(Args, Debug)]
+pub struct Activate {
+    /// Check the map and say what would change, nothing else
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Arguments of `run`.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// How log lines look
+    #[arg(long, value_enum, default_value_t = LogForm::Text)]
+    pub log: LogForm,
+}
+
+/// How log lines look.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogForm {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Commands on the logs.
+#[derive(Subcommand, Debug)]
+pub enum Journal {
+    /// List entries
+    Ls {
+        /// From this entry on
+        #[arg(long, value_parser = entry_id)]
+        from: Option<model::EntryId>,
+        /// At most so many
+        #[arg(long, default_value_t = 100)]
+        max: u64,
+        /// The decisions log instead of the journal
+        #[arg(long)]
+        decisions: bool,
+    },
+    /// Show one entry: cells by type and length
+    Show {
+        /// Which, as `writer:seq`
+        #[arg(value_parser = entry_id)]
+        entry: model::EntryId,
+        /// The decisions log instead of the journal
+        #[arg(long)]
+        decisions: bool,
+    },
+    /// Check every byte of both logs: frames, sequence, chain
+    Verify,
+}
+
+/// Commands on a unit.
+#[derive(Subcommand, Debug)]
+pub enum Unit {
+    /// Show one unit
+    Show {
+        /// `Type/id`
+        id: String,
+        /// Every decision with the entries behind it and what became of its effect
+        #[arg(long)]
+        why: bool,
+    },
+}
+
+/// Commands on parked units.
+#[derive(Subcommand, Debug)]
+pub enum Parked {
+    /// List causes with the number of units
+    Ls,
+    /// Try the units of one cause again
+    Release {
+        /// The cause, as listed
+        cause: String,
+        /// Why, in your words
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+}
+
+/// Commands on holds.
+#[derive(Subcommand, Debug)]
+pub enum Held {
+    /// List the questions and the possible answers
+    Ls,
+    /// Answer one
+    Answer {
+        /// The hold, as listed
+        hold: String,
+        /// One of its answers: expand, read-again, accept, release, recreate, keep-deleted
+        answer: String,
+        /// Why, in your words
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+}
+
+/// Commands on replay.
+#[derive(Subcommand, Debug)]
+pub enum Replay {
+    /// Decide every input again, from nothing, and compare with what is recorded
+    Check {
+        /// Workers of the map step; the result must not depend on them
+        #[arg(long, default_value_t = 1)]
+        workers: usize,
+    },
+}
+
+/// Commands on the state.
+#[derive(Subcommand, Debug)]
+pub enum State {
+    /// Throw the store away and fold it again from the logs
+    Rebuild,
+}
+
+/// Commands on the source.
+#[derive(Subcommand, Debug)]
+pub enum Source {
+    /// Remove everything of ours from the source
+    Drop {
+        /// Why, in your words; stands in the journal
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+}
+
+/// `writer:seq`.
+pub fn entry_id(text: &str) -> Result<model::EntryId, String> {
+    let parts = text.split_once(':').and_then(|(writer, seq)| Some((writer.parse().ok()?, seq.parse().ok()?)));
+    parts
+        .map(|(writer, seq)| model::EntryId::new(writer, seq))
+        .ok_or_else(|| "an entry's name is writer:seq, such as 1:44".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_examples() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.starts_with("Examples:\n  lockstep "), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn an_entry_is_named_by_writer_and_seq() {
+        assert_eq!(entry_id("1:44"), Ok(model::EntryId::new(1, 44)));
+        assert!(entry_id("44").is_err());
+    }
+}

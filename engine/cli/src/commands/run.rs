@@ -1,0 +1,138 @@
+//! `run`: the pipeline, until SIGTERM or Ctrl-C.
+
+use crate::{
+    args::{LogForm, Run},
+    config::Settings,
+    connect,
+    error::CliError,
+    exit::Exit,
+    progress::Progress,
+    stores,
+};
+use runtime::{Ended, Engine, Handle, KillPoints, Setup, SystemClock, make_flow};
+use server::{Api, ControlSocket};
+use std::{sync::Arc, time::Duration};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Sources, sinks and the control socket share so many threads.
+const WORKERS: usize = 2;
+/// A line about where everything stands.
+const STATUS_EVERY: Duration = Duration::from_secs(10);
+
+/// Runs it.
+pub fn run(settings: Settings, args: &Run) -> Result<Exit, CliError> {
+    let progress = Progress::new(args.log == LogForm::Text);
+    log(args.log, &progress);
+    runtime::install_panic_hook();
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    let _lock = stores::lock(&settings)?;
+    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
+    let tokio = tokio.map_err(|error| CliError::new(Exit::Ours, format!("no runtime: {error}"), ""))?;
+    // Wrong settings of the source are told before anything is opened.
+    let checked = {
+        let _guard = tokio.enter();
+        connect::source(&settings).map(drop)
+    };
+    checked?;
+    let settings = Arc::new(settings);
+    let ended = tokio.block_on(pipeline(settings, tokio.handle().clone(), progress))?;
+    match ended {
+        Ended::Stopped => {
+            tracing::info!("stopped");
+            Ok(Exit::Done)
+        }
+        Ended::Failed(fault) => Err(fault.into()),
+    }
+}
+
+async fn pipeline(
+    settings: Arc<Settings>,
+    tokio: tokio::runtime::Handle,
+    progress: Progress,
+) -> Result<Ended, CliError> {
+    let sink = connect::sink(&settings)?;
+    let bind = ControlSocket::bind(&settings.data("control.sock"));
+    let socket = bind.map_err(|error| {
+        let what = format!("{} cannot be made: {error}", settings.data("control.sock").display());
+        CliError::new(Exit::Usage, what, "data_dir must be writable, and its path shorter than 90 letters")
+    })?;
+    let (opening, reading) = (settings.clone(), settings.clone());
+    let engine = Engine::start(
+        Setup {
+            config: settings.flow_config(flow::BEHAVIOUR),
+            overlay_bytes_max: settings.overlay_bytes_max,
+            core: make_flow,
+            open: Box::new(move || stores::open(&opening)),
+            source: Arc::new(move || connect::source(&reading).map_err(CliError::into_fault)),
+            sink,
+            clock: Arc::new(SystemClock),
+            kill: KillPoints::from_env(),
+        },
+        tokio,
+    );
+    let handle = engine.handle();
+    let api = Api { handle: handle.clone(), show: connect::show };
+    let serving = tokio::spawn(socket.serve(api));
+    let telling = tokio::spawn(tell(handle.clone(), progress));
+    let stopping = tokio::spawn(stop_on_signal(handle));
+    let ended = engine.ended().await;
+    for task in [telling, stopping] {
+        task.abort();
+    }
+    serving.abort();
+    // A socket without an engine behind it would only mislead; the next start replaces it anyway.
+    let removed = std::fs::remove_file(settings.data("control.sock"));
+    drop(removed);
+    Ok(ended)
+}
+
+async fn stop_on_signal(handle: Handle) {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::error!("no signal can be received: end the process with kill -9, nothing acknowledged is lost");
+        return;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    handle.stop();
+}
+
+/// A line every ten seconds, and bars for the first read.
+async fn tell(handle: Handle, mut progress: Progress) {
+    let mut ticks = tokio::time::interval(progress.every().min(STATUS_EVERY));
+    let mut told = tokio::time::Instant::now();
+    let mut first = true;
+    loop {
+        ticks.tick().await;
+        let Ok(status) = handle.status().await else { continue };
+        progress.show(&status, &handle.progress());
+        if !first && told.elapsed() < STATUS_EVERY {
+            continue;
+        }
+        (first, told) = (false, tokio::time::Instant::now());
+        let source = &status.source;
+        let map = match &status.map {
+            Ok((name, hash)) => format!("{name} #{}", hash.short()),
+            Err(why) => why.clone(),
+        };
+        tracing::info!(
+            source = source.state, passed = source.passed.as_ref().map(connect::show).unwrap_or_default(),
+            journal = %status.journal, folding = %status.folding, decisions = %status.decisions,
+            unsettled = status.unsettled, in_flight = status.in_flight, accepted = status.accepted,
+            parked = status.parked, held = status.held, map, "status"
+        );
+    }
+}
+
+fn log(form: LogForm, progress: &Progress) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    match form {
+        LogForm::Text => subscriber.with_writer(progress.writer()).with_ansi(progress.is_terminal()).init(),
+        LogForm::Json => subscriber.json().with_writer(std::io::stderr).init(),
+    }
+}

@@ -1,0 +1,84 @@
+//! `status`: where everything stands, from the running engine.
+
+use crate::{
+    client,
+    config::Settings,
+    describe,
+    error::CliError,
+    exit::Exit,
+    output::{Output, fields},
+};
+use model::Timestamp;
+use serde_json::Value;
+
+/// Asks and prints.
+pub fn run(settings: &Settings, output: Output) -> Result<Exit, CliError> {
+    let status = client::get(settings, "/status")?;
+    output.say(status.clone(), || text(&status));
+    Ok(Exit::Done)
+}
+
+fn text(status: &Value) -> String {
+    let plain = |value: &Value| match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let at = |value: &Value| value.as_i64().map_or_else(|| "-".to_owned(), |at| describe::table_time(Timestamp(at)));
+    let source = &status["source"];
+    let map = match status["map"]["name"].as_str() {
+        Some(name) => {
+            format!("{name} #{}", status["map"]["hash"].as_str().unwrap_or_default().get(..8).unwrap_or_default())
+        }
+        None => plain(&status["map"]["none"]),
+    };
+    let mut out = fields(&[
+        (
+            "source",
+            format!("{} {}, incarnation {}", plain(&source["system"]), plain(&source["state"]), source["incarnation"]),
+        ),
+        ("passed", format!("{}, last commit {}", plain(&source["passed"]), at(&source["committed_at_us"]))),
+        (
+            "journal",
+            format!(
+                "durable through {}, folding {} of {}",
+                plain(&status["journal"]),
+                plain(&status["folding"]),
+                at(&status["folded_at_us"])
+            ),
+        ),
+        ("decisions", format!("durable through {}", plain(&status["decisions"]))),
+        ("blocked", plain(&status["blocked"])),
+        (
+            "effects",
+            format!(
+                "{} unsettled ({} waiting, {} in flight), {} accepted since start",
+                status["unsettled"], status["waiting"], status["in_flight"], status["accepted"]
+            ),
+        ),
+        ("parked", plain(&status["parked"])),
+        ("held", plain(&status["held"])),
+        ("map", map),
+    ]);
+    for table in source["tables"].as_array().into_iter().flatten().filter(|table| table["ready"] == false) {
+        let rows = table["rows_done"]
+            .as_u64()
+            .map(|rows| format!(", {rows} of about {} rows", plain(&table["rows_estimate"])));
+        out += &format!(
+            "reading    {} ({} chunks{})\n",
+            plain(&table["table"]),
+            table["chunks"],
+            rows.unwrap_or_default()
+        );
+    }
+    if status["stale"] != 0 {
+        out += &format!("ALARM      {} changes were older than their rows: run `lockstep verify`\n", status["stale"]);
+    }
+    if let Some(full) = status["disk_full"].as_str() {
+        out += &format!("STOPPED    capture: {full}\n");
+    }
+    for halt in status["halts"].as_array().into_iter().flatten() {
+        out += &format!("STOPPED    {}: {}\n", plain(&halt["scope"]), plain(&halt["what"]));
+    }
+    out
+}

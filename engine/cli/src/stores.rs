@@ -1,0 +1,105 @@
+//! Opens what lies in `data_dir`: both logs and the store, for writing or beside the engine.
+
+use crate::{config::Settings, error::CliError, exit::Exit};
+use journal::{Config, EntryCodec, EntryLog, LogReader, RecordCodec, Recovered, kernel_entropy};
+use model::{EntryId, Record};
+use ports::{Clock, Failure, Fault};
+use runtime::{DataLock, LockError, Stores, SystemClock};
+use store::RedbStore;
+
+/// Bytes of one read of a log.
+pub const READ_BYTES_MAX: usize = 4 << 20;
+
+/// The journal, read beside whoever writes it.
+pub type EntryReader = LogReader<EntryCodec>;
+/// The decisions log, likewise.
+pub type RecordReader = LogReader<RecordCodec>;
+
+/// Takes `data_dir` for this process.
+pub fn lock(settings: &Settings) -> Result<DataLock, CliError> {
+    DataLock::take(&settings.data_dir).map_err(|error| match error {
+        LockError::Held { .. } => CliError::new(Exit::NotRunning, error.to_string(), "lockstep status"),
+        LockError::Io { .. } => CliError::new(Exit::Usage, error.to_string(), ""),
+    })
+}
+
+/// Opens everything for writing; whoever calls holds the lock.
+pub fn open(settings: &Settings) -> Result<Stores, Fault> {
+    let journal = Recovered::<EntryCodec>::recover(&settings.data("journal"))?;
+    let decisions = Recovered::<RecordCodec>::recover(&settings.data("decisions"))?;
+    // Before anything is cut or appended (J16).
+    compare(settings, journal.report().last, decisions.report().last)?;
+    let now = SystemClock.now();
+    let journal = journal.open(log_config(settings), kernel_entropy(), now)?;
+    let decisions = decisions.open(log_config(settings), kernel_entropy(), now)?;
+    let term = journal.term();
+    let store = RedbStore::open(&settings.data("store"))?;
+    Ok(Stores { journal: Box::new(journal), decisions: Box::new(decisions), term, store: Box::new(store) })
+}
+
+/// Opens the journal alone for writing; whoever calls holds the lock.
+pub fn open_journal(settings: &Settings) -> Result<EntryLog, Fault> {
+    let (journal, _) =
+        EntryLog::open(&settings.data("journal"), log_config(settings), kernel_entropy(), SystemClock.now())?;
+    Ok(journal)
+}
+
+fn log_config(settings: &Settings) -> Config {
+    let binary = concat!("lockstep ", env!("CARGO_PKG_VERSION"));
+    let config = Config::new(binary, flow::BEHAVIOUR);
+    Config { segment_bytes: settings.segment_bytes, reserve_bytes: settings.reserve_bytes, ..config }
+}
+
+/// The journal for reading.
+pub fn read_journal(settings: &Settings) -> Result<EntryReader, Fault> {
+    EntryReader::open(&settings.data("journal"))
+}
+
+/// The decisions log for reading.
+pub fn read_decisions(settings: &Settings) -> Result<RecordReader, Fault> {
+    RecordReader::open(&settings.data("decisions"))
+}
+
+/// Visits a log from `from` to its durable tail, until `visit` says no.
+pub fn visit<C: journal::Codec>(
+    reader: &LogReader<C>,
+    mut from: EntryId,
+    mut visit: impl FnMut(C::Stored) -> bool,
+) -> Result<(), Fault> {
+    loop {
+        let page = reader.read(from, READ_BYTES_MAX)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        from = C::header(last).id.next();
+        for stored in page {
+            if !visit(stored) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Decisions ahead of the journal mean that acknowledged entries are gone (J16).
+fn compare(settings: &Settings, journal: Option<EntryId>, decisions: Option<EntryId>) -> Result<(), Fault> {
+    /// Only `Opened` records can lie behind the last decided input; so many openings in a row are not looked through.
+    const LOOK_BACK: u64 = 64;
+    let Some(last) = decisions else { return Ok(()) };
+    let reader = read_decisions(settings)?;
+    let from = EntryId { seq: last.seq.saturating_sub(LOOK_BACK).max(1), ..last };
+    let mut decided = 0;
+    visit(&reader, from, |recorded| {
+        decided = match recorded.record {
+            Record::Decided(record) => record.input.seq,
+            Record::Skipped { to, .. } => to.seq,
+            Record::Opened { .. } => decided,
+        };
+        true
+    })?;
+    let tail = journal.map_or(0, |id| id.seq);
+    if decided <= tail {
+        return Ok(());
+    }
+    let what = format!(
+        "the decisions log speaks of entry {decided}, but the journal ends at {tail}: acknowledged entries are gone"
+    );
+    Err(Fault::new(Failure::Corrupt, what).cure("restore data_dir from a backup made before; nothing was cut or sent"))
+}
