@@ -1,3 +1,5 @@
+//! The example loads; each fault is named with its cure; a secret is never shown.
+
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../../../ops/examples/clinic/lockstep.toml");
