@@ -13,6 +13,19 @@
 //!    reserve                                    space for what is vital on a full disk (J24)
 //!    tail                                       how far everything is durable
 //! ```
+//!
+//! ```
+//! use lockstep_journal::{Config, EntryCodec, Recovered, kernel_entropy};
+//! # use model::Timestamp;
+//! # let dir = tempfile::tempdir()?;
+//! # let config = Config { segment_bytes: 65_536, reserve_bytes: 0, ..Config::new("lockstep 0.1.0", 1) };
+//! // Look at every log, compare their tails, and only then open them: opening cuts a torn tail.
+//! let found = Recovered::<EntryCodec>::recover(&dir.path().join("journal"))?;
+//! assert_eq!(found.report().last, None);
+//! let log = found.open(config, kernel_entropy(), Timestamp(0))?;
+//! assert_eq!(log.term().0, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod batch;
 mod codec;

@@ -8,7 +8,11 @@ mod support;
 use lockstep_journal::{LogReader, Recovered, Recovery};
 use model::{EntryId, Header, Timestamp};
 use ports::{Class, Failure, Fault, Journal};
-use std::{path::Path, sync::Arc};
+use proptest::prelude::*;
+use std::{
+    path::Path,
+    sync::{Arc, LazyLock},
+};
 use support::{Blob, BlobCodec, DIR, MemDisk, config, open};
 
 const SEGMENT_BYTES: u64 = 16 << 10;
@@ -239,3 +243,41 @@ fn a_missing_segment_is_found_and_its_entries_are_named() {
 fn named(fault: &Fault, segment: &str) -> bool {
     fault.failure == Failure::Corrupt && fault.what.contains(&segment[..8])
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn whatever_the_bytes_nothing_panics_and_nothing_is_invented(
+        damage in prop::collection::vec((0..SEGMENT_BYTES as usize, prop::collection::vec(any::<u8>(), 1..600)), 1..5),
+        copied in prop::option::of((4_096..14_000_usize, 4_096..14_000_usize, 1..2_000_usize)),
+        tail in any::<bool>(),
+    ) {
+        let (disk, all) = &*WHOLE;
+        let disk = disk.copy();
+        let last = disk.segments().pop().unwrap();
+        if !tail {
+            disk.remove("tail");
+        }
+        disk.change(&last, |bytes| {
+            if let Some((from, to, len)) = copied {
+                // Whole frames at another place of the same segment: their checksums are right.
+                bytes.copy_within(from / 8 * 8..from / 8 * 8 + len, to / 8 * 8);
+            }
+            for (at, content) in damage {
+                let end = (at + content.len()).min(bytes.len());
+                bytes[at..end].copy_from_slice(&content[..end - at]);
+            }
+        });
+        if let Ok(report) = recover(&disk) {
+            let kept = report.last.unwrap().seq as usize;
+            prop_assert!(kept <= all.len() && (!tail || kept == all.len()));
+            let (log, _) = open::<BlobCodec>(&disk, config(SEGMENT_BYTES, 0)).unwrap();
+            let read = log.read(EntryId::new(1, 1), usize::MAX).unwrap();
+            prop_assert_eq!(&read[..kept], &all[..kept]);
+            prop_assert_eq!(read.len(), kept + 1);
+        }
+        let _ = reader(&disk).verify().unwrap();
+    }
+}
+
+static WHOLE: LazyLock<(MemDisk, Vec<Stored>)> = LazyLock::new(journal);
