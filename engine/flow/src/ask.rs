@@ -44,7 +44,13 @@ impl Flow {
         let view = StateRows { state, tables: &self.tables, indexes: &self.indexes };
         let system = &self.config.source.system;
         match mapping::map(&view, active, usize::from(mark.entity), &mark.key, &unit, system) {
-            Mapped::Candidate(candidate) => Some(Cause::Candidate(candidate)),
+            Mapped::Candidate(mut candidate) => {
+                // A row that is gone cannot be cited; the entry that took it away can.
+                if candidate.cites.is_empty() {
+                    candidate.cites.push(Entry::cite(mark.cause));
+                }
+                Some(Cause::Candidate(candidate))
+            }
             Mapped::Unmappable { cause, cites } => {
                 Some(Cause::Unmappable { unit, entity: entity.name.clone(), cause, cites })
             }

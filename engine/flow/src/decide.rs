@@ -161,7 +161,8 @@ impl Flow {
             let effects: Vec<Effect> = effects.into_iter().flatten().collect();
             let behaviour = self.config.behaviour;
             let decided = Decided { input, step: done + 1, upto, last, decisions, effects, behaviour };
-            self.flush_skipped(out);
+            // A record says that every input before its own, back to the last record, decided nothing.
+            self.skipped = None;
             self.record(gate, vec![Record::Decided(decided)], out);
             self.place.phase = Phase::Steps { done: done + 1 };
         }
@@ -210,7 +211,7 @@ impl Flow {
         true
     }
 
-    /// Writes down the inputs that decided nothing since the last record.
+    /// Writes down the inputs that decided nothing since the last record: before a checkpoint, for none may follow.
     pub(crate) fn flush_skipped(&mut self, out: &mut Vec<FlowOutput>) {
         if let Some((from, to)) = self.skipped.take() {
             let id = self.next_append_id();

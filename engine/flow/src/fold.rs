@@ -231,9 +231,10 @@ impl Flow {
         state: &mut dyn StateTxn,
         out: &mut Vec<FlowOutput>,
     ) {
+        let old = self.tables.current(&schema.table).cloned();
         self.tables.learn(fingerprint, schema);
         self.tables.save(state);
-        self.refit_map(&schema.table, state, out);
+        self.refit_map(old.as_ref().map(|plan| plan.schema()), schema, state, out);
     }
 
     /// A new life of the source's log: every table is read again, and older as-ofs are below every new position.

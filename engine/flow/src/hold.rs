@@ -12,7 +12,7 @@ use crate::{
 use mapping::Map;
 use model::{
     Activated, Answer, Control, ControlAct, EntityName, Entry, EntryId, Hash, Incarnation, Kind, Principal,
-    SnapshotMark, TableName, Unit,
+    SnapshotMark, TableName, TableSchema, Unit,
 };
 use ports::{Failure, Fault, StateTxn};
 use schemas::{keys, r4::ElementTable, wire_record};
@@ -125,20 +125,30 @@ impl Flow {
         }
     }
 
-    /// A table has another shape: a map that waited for it is tried again; one that no longer fits holds its entities.
-    pub(crate) fn refit_map(&mut self, table: &TableName, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
+    /// A table has another shape: a map that waited for it is tried again; entities that use a column which was dropped,
+    /// renamed or retyped are held (J49).
+    pub(crate) fn refit_map(
+        &mut self,
+        old: Option<&TableSchema>,
+        new: &TableSchema,
+        state: &mut dyn StateTxn,
+        out: &mut Vec<FlowOutput>,
+    ) {
         let Some(active) = &self.map else { return };
-        let Some(old) = active.map.clone() else {
+        let Some(map) = active.map.clone() else {
             self.put_in_force(state, out);
             return;
         };
-        let users: Vec<EntityName> = old
+        let table = &new.table;
+        let native = |schema: &TableSchema, name: &str| schema.column(name).map(|at| schema.columns[at].native);
+        let broken = |name: &str| old.is_some_and(|old| native(old, name) != native(new, name));
+        let users: Vec<EntityName> = map
             .entities()
             .iter()
-            .filter(|entity| entity.tables().into_iter().any(|used| used == table))
+            .filter(|entity| entity.columns(table).any(broken))
             .map(|entity| entity.name.clone())
             .collect();
-        if users.is_empty() || self.compile(out) {
+        if users.is_empty() {
             return;
         }
         for entity in users {

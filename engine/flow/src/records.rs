@@ -49,7 +49,10 @@ impl Flow {
                     }
                     return;
                 }
-                Record::Decided(decided) if decided.input >= input => return,
+                Record::Decided(decided) if decided.input >= input => {
+                    self.covered = self.covered.max(decided.input.seq - 1);
+                    return;
+                }
                 Record::Decided(_) | Record::Skipped { .. } | Record::Opened { .. } => {
                     self.place.decisions = front.header.id.seq;
                     self.recorded.pop_front();

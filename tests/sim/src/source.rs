@@ -44,7 +44,7 @@ fn place(lsn: u64, ordinal: Option<u32>) -> SourcePosition {
     SourcePosition::new(&bytes).expect("short")
 }
 
-fn schemas() -> Vec<TableSchema> {
+pub fn schemas() -> Vec<TableSchema> {
     use ColumnType::{Bool, Bytes, Date, Decimal, Instant, Int, Raw, Text};
     let table = |name: &str, columns: &[(&str, ColumnType)]| TableSchema {
         table: TableName::from(name),
