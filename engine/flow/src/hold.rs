@@ -36,9 +36,11 @@ struct MapStored {
     name: Box<str>,
     hash: Hash,
     bytes: Box<[u8]>,
+    /// The tables that it was compiled against; empty while it fits none.
+    fits: Vec<TableSchema>,
 }
 
-wire_record!(MapStored { name, hash, bytes });
+wire_record!(MapStored { name, hash, bytes, fits });
 
 impl Holds {
     pub(crate) fn entity(&self, name: &EntityName) -> bool {
@@ -69,14 +71,11 @@ impl Flow {
     /// Takes map and holds from the state.
     pub(crate) fn load_map_and_holds(&mut self, state: &dyn StateTxn, out: &mut Vec<FlowOutput>) {
         self.holds = Holds::load(state);
-        if let Some(MapStored { name, hash, bytes }) = stored::get(state, &keys::meta(MAP)) {
+        if let Some(MapStored { name, hash, bytes, fits }) = stored::get(state, &keys::meta(MAP)) {
             self.map = Some(Active { name, hash, bytes, map: None });
-            self.compile(out);
-            self.indexes = self
-                .map
-                .as_ref()
-                .and_then(|active| active.map.as_ref())
-                .map_or_else(Vec::new, |map| index::wanted(map));
+            if let Some(map) = self.compile(&fitting(fits, &self.tables), out) {
+                self.indexes = index::wanted(&map);
+            }
         }
     }
 
@@ -86,7 +85,6 @@ impl Flow {
             return;
         }
         let (name, hash, bytes) = (activated.name.clone(), activated.hash, activated.bytes.clone());
-        stored::put(state, &keys::meta(MAP), &MapStored { name: name.clone(), hash, bytes: bytes.clone() });
         self.map = Some(Active { name, hash, bytes, map: None });
         self.holds = Holds::default();
         self.holds.save(state);
@@ -95,10 +93,14 @@ impl Flow {
 
     /// Compiles the map in force against the tables as they are now, and marks what it makes.
     fn put_in_force(&mut self, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
-        if !self.compile(out) {
-            return;
+        let tables = self.tables.schemas();
+        let compiled = self.compile(&tables, out);
+        if let Some(Active { name, hash, bytes, .. }) = &self.map {
+            let fits = if compiled.is_some() { tables.into_values().collect() } else { Vec::new() };
+            let stored = MapStored { name: name.clone(), hash: *hash, bytes: bytes.clone(), fits };
+            stored::put(state, &keys::meta(MAP), &stored);
         }
-        let Some(map) = self.map.as_ref().and_then(|active| active.map.clone()) else { return };
+        let Some(map) = compiled else { return };
         self.indexes = index::wanted(&map);
         index::rebuild(&self.indexes, &self.tables, state);
         let closed = self.closed_entities();
@@ -109,18 +111,18 @@ impl Flow {
         }
     }
 
-    /// False: the map does not fit the tables that are known; what is missing stands among the halts.
-    fn compile(&mut self, out: &mut Vec<FlowOutput>) -> bool {
-        let Some(active) = &mut self.map else { return false };
-        match compiled(&active.name, &active.bytes, &self.tables) {
+    /// None: the map does not fit these tables; what is missing stands among the halts.
+    fn compile(&mut self, tables: &BTreeMap<TableName, TableSchema>, out: &mut Vec<FlowOutput>) -> Option<Arc<Map>> {
+        let active = self.map.as_mut()?;
+        match compiled(&active.name, &active.bytes, tables) {
             Ok(map) => {
-                active.map = Some(map);
+                active.map = Some(map.clone());
                 self.go_on(Scope::Map, out);
-                true
+                Some(map)
             }
             Err(what) => {
                 self.halt(Scope::Map, what, out);
-                false
+                None
             }
         }
     }
@@ -325,10 +327,18 @@ impl Flow {
     }
 }
 
-/// Compiles a map against the tables as they are now; the fault holds every reason.
-fn compiled(name: &str, bytes: &[u8], tables: &Tables) -> Result<Arc<Map>, String> {
+/// The tables that a stored map was compiled against; those of now, if it fitted none yet.
+fn fitting(fits: Vec<TableSchema>, tables: &Tables) -> BTreeMap<TableName, TableSchema> {
+    if fits.is_empty() {
+        return tables.schemas();
+    }
+    fits.into_iter().map(|schema| (schema.table.clone(), schema)).collect()
+}
+
+/// Compiles a map; the fault holds every reason.
+fn compiled(name: &str, bytes: &[u8], tables: &BTreeMap<TableName, TableSchema>) -> Result<Arc<Map>, String> {
     let text = String::from_utf8_lossy(bytes);
-    Map::compile(name, &text, &tables.schemas(), ElementTable::r4()).map(Arc::new).map_err(|faults| {
+    Map::compile(name, &text, tables, ElementTable::r4()).map(Arc::new).map_err(|faults| {
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         format!("the map in force does not fit the tables seen so far: {}", faults.join(" | "))
     })
@@ -337,7 +347,7 @@ fn compiled(name: &str, bytes: &[u8], tables: &Tables) -> Result<Arc<Map>, Strin
 /// The map in force of a state, or why there is none.
 pub(crate) fn map_in_force(tables: &Tables, state: &dyn StateTxn) -> Result<Arc<Map>, String> {
     match stored::get(state, &keys::meta(MAP)) {
-        Some(MapStored { name, bytes, .. }) => compiled(&name, &bytes, tables),
+        Some(MapStored { name, bytes, fits, .. }) => compiled(&name, &bytes, &fitting(fits, tables)),
         None => Err("no map is in force; lockstep activate".into()),
     }
 }

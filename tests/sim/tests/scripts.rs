@@ -13,8 +13,7 @@ use std::{fs, path::Path};
 fn run(text: &str) -> String {
     let mut stage = stage::Stage::new();
     let mut out = String::new();
-    let mut lines = text.lines().peekable();
-    while let Some(line) = lines.next() {
+    for line in text.lines() {
         let code = line.split('#').next().unwrap_or_default().trim_end();
         if code.is_empty() {
             // Comments and empty lines stay where they are; comments on output lines are not kept.
