@@ -136,7 +136,8 @@ impl Profile {
 
     /// Reads a profile.
     pub fn parse(text: &str) -> Result<Profile, ProfileError> {
-        let profile: Profile = toml::from_str(text).map_err(|error| ProfileError::Malformed(error.message().to_owned()))?;
+        let profile: Profile =
+            toml::from_str(text).map_err(|error| ProfileError::Malformed(error.message().to_owned()))?;
         let faults = profile.faults();
         if faults.is_empty() { Ok(profile) } else { Err(ProfileError::Inconsistent(faults)) }
     }

@@ -1,0 +1,297 @@
+//! What a person writes about a FHIR sink, and what the code gets of it.
+//!
+//! Reads no file and no environment: whoever composes the program resolves secrets and profile and hands over
+//! [`Options`]. All faults of a configuration are reported at once. A secret never prints.
+
+use model::ResourceType;
+use reqwest::Url;
+use schemas::profile::{CreateGuard, Profile};
+use schemas::r4::ElementTable;
+use serde::Deserialize;
+use std::{fmt, path::PathBuf, time::Duration};
+
+/// The table `[system.NAME.sink]` without its `kind`.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the server's FHIR base is: `https://fhir.hospital.example/r4`.
+    pub base_url: String,
+    /// The server's habits: a profile of the program by its name, or a file that ends in `.toml`.
+    pub profile: String,
+    /// `meta.source` of what we write is this, `#` and the request's stamp (J28).
+    pub stamp_uri: String,
+    /// How we show who we are; none for a server that asks nobody.
+    #[serde(default)]
+    pub auth: Option<Auth>,
+    /// Requests in flight at most.
+    #[serde(default = "concurrency")]
+    pub concurrency: usize,
+    /// How long a request may take before its outcome is unknown.
+    #[serde(default = "request_timeout_seconds")]
+    pub request_timeout_seconds: u64,
+    /// The certificates of the authorities that may have signed the server's, in PEM. Without it the system's count.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// The one place, named by the target's owner, where `check --probe` writes: `Basic/lockstep`.
+    #[serde(default)]
+    pub probe: Option<String>,
+}
+
+/// Enough to keep a server with some cores busy, few enough to be a polite guest.
+fn concurrency() -> usize {
+    16
+}
+
+/// Servers and their proxies usually give up at 30 or 60 seconds.
+fn request_timeout_seconds() -> u64 {
+    30
+}
+
+/// Ways to show who we are.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    /// A bearer token.
+    pub bearer: SecretRef,
+}
+
+/// Where a secret is kept: `{ file = "…" }` or, with a warning, `{ env = "…" }`.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum SecretRef {
+    /// In a file, relative to the configuration.
+    File(PathBuf),
+    /// In an environment variable.
+    Env(String),
+}
+
+/// A secret in memory. It has no `Display`, and its `Debug` is empty.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes the secret; line breaks at a file's end are not part of it.
+    pub fn new(secret: &str) -> Secret {
+        Secret(secret.trim_end_matches(['\r', '\n']).to_owned())
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// Everything that the connector needs, checked and loaded.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The FHIR base, without a slash at its end.
+    pub base_url: String,
+    /// The server's habits.
+    pub profile: Profile,
+    /// `meta.source` up to `#`.
+    pub stamp_uri: String,
+    /// The bearer token.
+    pub bearer: Option<Secret>,
+    /// Requests in flight at most.
+    pub concurrency: usize,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+    /// Authorities in PEM; none = the system's.
+    pub ca: Option<Vec<u8>>,
+    /// Where the probe writes.
+    pub probe: Option<ProbePlace>,
+    /// The resource types that will be written, for `check`; empty = not known.
+    pub types: Vec<ResourceType>,
+}
+
+/// The resource that the probe may write.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProbePlace {
+    /// Its type.
+    pub resource_type: ResourceType,
+    /// Its id, chosen by the target's owner.
+    pub id: String,
+}
+
+impl ProbePlace {
+    /// Reads `Type/id`. The type must need nothing that we could not make up without saying something.
+    pub fn parse(text: &str) -> Result<ProbePlace, String> {
+        let named = text.split_once('/').filter(|(_, id)| is_id(id));
+        let (kind, id) = named.ok_or_else(|| "it is a resource of its own: probe = \"Basic/lockstep\"".to_owned())?;
+        let table = ElementTable::r4();
+        let group = table.resource_type(kind).and_then(|kind| table.group(kind));
+        let group =
+            group.ok_or_else(|| format!("R4 has no resource type '{kind}': Basic/lockstep is the usual place"))?;
+        if kind != "Basic" && table.required(group).next().is_some() {
+            return Err(format!(
+                "a {kind} cannot be written without saying something: Basic/lockstep is the usual place"
+            ));
+        }
+        Ok(ProbePlace { resource_type: ResourceType::from(kind), id: id.to_owned() })
+    }
+
+    /// `Type/id`.
+    pub fn path(&self) -> String {
+        format!("{}/{}", self.resource_type, self.id)
+    }
+}
+
+/// R4's `id`.
+fn is_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.'))
+}
+
+impl Config {
+    /// Checks everything; all faults at once, in words that begin with the key.
+    pub fn options(
+        &self,
+        profile: Profile,
+        bearer: Option<Secret>,
+        ca: Option<Vec<u8>>,
+        types: Vec<ResourceType>,
+    ) -> Result<Options, Vec<String>> {
+        let mut faults = Vec::new();
+        let base_url = self.base(bearer.is_some()).map_err(|fault| faults.push(format!("base_url: {fault}"))).ok();
+        if !is_stamp_uri(&self.stamp_uri) {
+            faults.push("stamp_uri: an absolute URI without '#' or spaces, such as https://ids.hospital.example/lockstep/clinic".to_owned());
+        }
+        if profile.create_guard == CreateGuard::GetFirst {
+            faults.push(format!(
+                "profile: `{}` has create_guard = \"get_first\", which this version cannot do safely; use a server that honours If-None-Match or If-Match on a create",
+                profile.name
+            ));
+        }
+        if bearer.as_ref().is_some_and(|token| token.0.is_empty() || token.0.bytes().any(|c| !c.is_ascii_graphic())) {
+            faults.push("auth: the token is empty or holds spaces, line breaks or letters outside ASCII".to_owned());
+        }
+        let most = usize::from(profile.concurrency_max);
+        if !(1..=most).contains(&self.concurrency) {
+            faults.push(format!("concurrency: 1 to {most}, which the profile `{}` names", profile.name));
+        }
+        if !(1..=3_600).contains(&self.request_timeout_seconds) {
+            faults.push("request_timeout_seconds: 1 to 3600".to_owned());
+        }
+        let probe = self.probe.as_deref().map(ProbePlace::parse).transpose();
+        let probe = probe.unwrap_or_else(|fault| {
+            faults.push(format!("probe: {fault}"));
+            None
+        });
+        match base_url {
+            Some(base_url) if faults.is_empty() => Ok(Options {
+                base_url,
+                profile,
+                stamp_uri: self.stamp_uri.clone(),
+                bearer,
+                concurrency: self.concurrency,
+                request_timeout: Duration::from_secs(self.request_timeout_seconds),
+                ca,
+                probe,
+                types,
+            }),
+            _ => Err(faults),
+        }
+    }
+
+    fn base(&self, with_token: bool) -> Result<String, &'static str> {
+        let url = Url::parse(&self.base_url).map_err(|_| "not a URL: https://fhir.hospital.example/r4")?;
+        let here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        match url.scheme() {
+            "https" => {}
+            "http" if with_token && !here => return Err("a token would cross the network in the clear: use https"),
+            "http" => {}
+            _ => return Err("it begins with https:// (or http://)"),
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(
+                "it holds a user or a password; name a token's file instead: auth = { bearer = { file = \"…\" } }",
+            );
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("it is the FHIR base alone, without '?' and '#'");
+        }
+        Ok(url.as_str().trim_end_matches('/').to_owned())
+    }
+}
+
+fn is_stamp_uri(text: &str) -> bool {
+    let scheme = text.split_once(':').map(|(scheme, rest)| (scheme, !rest.is_empty()));
+    let named = |scheme: &str| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.bytes().all(|c| c.is_ascii_alphanumeric())
+    };
+    scheme.is_some_and(|(scheme, more)| named(scheme) && more)
+        && text.bytes().all(|c| c.is_ascii_graphic() && !matches!(c, b'#' | b'"' | b'<' | b'>' | b'\\'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Config {
+        toml::from_str(text).unwrap()
+    }
+
+    fn sandbox() -> Profile {
+        Profile::builtin("sandbox").unwrap()
+    }
+
+    #[test]
+    fn the_example_is_read_and_makes_options() {
+        let example: toml::Table = include_str!("../example.toml").parse().unwrap();
+        let mut sink = example["system"]["cloud"]["sink"].as_table().unwrap().clone();
+        assert_eq!(sink.remove("kind").unwrap().as_str(), Some("fhir"));
+        let config: Config = sink.try_into().unwrap();
+        let options = config.options(sandbox(), Some(Secret::new("t\n")), None, Vec::new()).unwrap();
+        assert_eq!(options.base_url, "https://fhir.hospital.example/r4");
+        assert_eq!(options.probe.unwrap().path(), "Basic/lockstep");
+    }
+
+    #[test]
+    fn all_faults_come_at_once_and_name_their_key() {
+        let wrong = config(
+            "base_url = \"ftp://x\"\nprofile = \"p\"\nstamp_uri = \"a#b\"\nconcurrency = 0\nrequest_timeout_seconds = 0\nprobe = \"Encounter/x\"",
+        );
+        let mut profile = sandbox();
+        profile.create_guard = CreateGuard::GetFirst;
+        let faults = wrong.options(profile, Some(Secret::new("a b")), None, Vec::new()).unwrap_err();
+        let keys: Vec<_> = faults.iter().map(|fault| fault.split(':').next().unwrap()).collect();
+        assert_eq!(
+            keys,
+            ["base_url", "stamp_uri", "profile", "auth", "concurrency", "request_timeout_seconds", "probe"]
+        );
+    }
+
+    #[test]
+    fn a_token_does_not_cross_the_network_in_the_clear() {
+        let at = |url: &str| config(&format!("base_url = \"{url}\"\nprofile = \"p\"\nstamp_uri = \"urn:x\""));
+        let options =
+            |url: &str, token: Option<&str>| at(url).options(sandbox(), token.map(Secret::new), None, Vec::new());
+        assert!(options("http://fhir.example/r4", Some("t")).unwrap_err()[0].contains("in the clear"));
+        assert!(options("http://fhir.example/r4", None).is_ok());
+        assert!(options("http://127.0.0.1:8080/fhir/", Some("t")).is_ok());
+        assert!(
+            options("https://u:canary@fhir.example", None).unwrap_err().iter().all(|text| !text.contains("canary"))
+        );
+    }
+
+    #[test]
+    fn a_probe_place_says_nothing_about_anybody() {
+        assert!(ProbePlace::parse("Basic/lockstep").is_ok());
+        assert!(ProbePlace::parse("Patient/lockstep-probe").is_ok());
+        for wrong in ["Basic", "Basic/", "Basic/a b", "Observation/x", "Nothing/x"] {
+            assert!(ProbePlace::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_secret_never_prints() {
+        let config = config("base_url = \"https://h/r4\"\nprofile = \"p\"\nstamp_uri = \"urn:x\"");
+        let options = config.options(sandbox(), Some(Secret::new("canary\n")), None, Vec::new()).unwrap();
+        assert!(!format!("{options:?}").contains("canary"));
+        assert_eq!(options.bearer.map(|secret| secret.expose().to_owned()).as_deref(), Some("canary"));
+    }
+}
