@@ -10,6 +10,7 @@
 mod client;
 mod config;
 mod error;
+mod forbidden;
 mod outcome;
 mod prerequisites;
 mod probe;

@@ -88,12 +88,6 @@ fn rejected(answer: &Answer) -> Said {
     Said::Reply(SinkReply::Final { outcome: Outcome::Rejected { code, detail }, foreign: Vec::new() })
 }
 
-/// The refusal of one unit that we may not touch.
-pub(crate) fn forbidden() -> SinkReply {
-    let outcome = Outcome::Rejected { code: "http_403".into(), detail: "HTTP 403: the server does not let us".into() };
-    SinkReply::Final { outcome, foreign: Vec::new() }
-}
-
 fn stopped(what: &str, cure: &str) -> Said {
     Said::Reply(SinkReply::Failed(Fault::new(Failure::Misconfigured, format!("the FHIR server {what}")).cure(cure)))
 }

@@ -17,36 +17,29 @@ use crate::{
     client::Client,
     config::Options,
     error::Error,
+    forbidden::Forbidden,
     outcome::{self, Said},
     readback::Reader,
     request::{self, Requests},
     settle::Evidence,
 };
-use model::{Json, Outcome, Write};
-use ports::{Boxed, Failure, Fault, SendBase, SendRequest, Sink, SinkReply, Version};
+use model::{Outcome, Write};
+use ports::{Boxed, Fault, SendBase, SendRequest, Sink, SinkReply, Version};
 use schemas::profile::DeleteIfMatch;
-use std::{
-    collections::BTreeSet,
-    sync::{Mutex, PoisonError},
-};
-
-/// One subject may be restricted; when so many in a row are, it is our token (clinical S9).
-const FORBIDDEN_SUBJECTS_MAX: usize = 3;
 
 /// A FHIR server to write to.
 pub struct FhirSink {
     pub(crate) options: Options,
     pub(crate) client: Client,
     pub(crate) requests: Requests,
-    /// Subjects whose resources were refused with 403 since the last success.
-    forbidden: Mutex<BTreeSet<Box<str>>>,
+    forbidden: Forbidden,
 }
 
 impl FhirSink {
     /// Makes the client; nothing is sent. In a process with more than one TLS provider, one must be installed before.
     pub fn open(options: Options) -> Result<FhirSink, Error> {
         let (client, requests) = (Client::new(&options)?, Requests::new(&options)?);
-        Ok(FhirSink { options, client, requests, forbidden: Mutex::default() })
+        Ok(FhirSink { options, client, requests, forbidden: Forbidden::default() })
     }
 
     async fn attempt(&self, request: &SendRequest) -> SinkReply {
@@ -67,14 +60,14 @@ impl FhirSink {
         };
         match outcome::read(request, &answer, &self.options.profile) {
             Said::Done(version) => {
-                self.subjects().clear();
+                self.forbidden.forget();
                 let outcome = Outcome::Accepted { version, by: "reply".into() };
                 SinkReply::Final { outcome, foreign: Vec::new() }
             }
             Said::Stands(version) => self.look(request, |evidence| evidence.written(&version)).await,
             Said::Unchanged(_) => self.look(request, |evidence| evidence.unchanged()).await,
             Said::Ask(refused) => self.find_out(request, refused).await,
-            Said::Forbidden => self.forbidden(request),
+            Said::Forbidden => self.forbidden.met(request),
             Said::Reply(reply) => reply,
         }
     }
@@ -93,22 +86,6 @@ impl FhirSink {
             Ok(versions) => judge(Evidence { request, versions: &versions, profile: &self.options.profile }),
             Err(error) => error.unsettled(),
         }
-    }
-
-    /// One restricted patient parks its units; a token without rights stops the sink before it parks a hospital.
-    fn forbidden(&self, request: &SendRequest) -> SinkReply {
-        let mut subjects = self.subjects();
-        subjects.extend(subject(request));
-        if subjects.len() < FORBIDDEN_SUBJECTS_MAX {
-            return outcome::forbidden();
-        }
-        let what = format!("the FHIR server refuses {FORBIDDEN_SUBJECTS_MAX} patients in a row: HTTP 403");
-        let cure = "have the server's owner give our token the scope to write these types";
-        SinkReply::Failed(Fault::new(Failure::Misconfigured, what).cure(cure))
-    }
-
-    fn subjects(&self) -> std::sync::MutexGuard<'_, BTreeSet<Box<str>>> {
-        self.forbidden.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn reader(&self) -> Reader<'_> {
@@ -149,15 +126,4 @@ fn is_base(request: &SendRequest, current: Option<&Version>) -> bool {
         (SendBase::Version(base), Some(current)) => current.version == *base && current.body.is_some(),
         (SendBase::Create | SendBase::Version(_), _) => false,
     }
-}
-
-/// Whose chart it is, by the body that was refused; none where it says nothing of anybody.
-fn subject(request: &SendRequest) -> Option<Box<str>> {
-    if request.unit.resource_type.as_str() == "Patient" {
-        return Some(request.unit.to_string().into());
-    }
-    let body = Json::parse(&request.body).ok()?;
-    let reference =
-        ["subject", "patient", "beneficiary"].iter().find_map(|name| body.get(name)?.get("reference")?.as_str());
-    reference.map(Into::into)
 }

@@ -1,3 +1,5 @@
+//! Every status, read against what was meant.
+
 use super::*;
 use bytes::Bytes;
 use model::{EffectId, Hash, Unit, UnitId};

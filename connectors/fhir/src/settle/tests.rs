@@ -1,3 +1,5 @@
+//! Every shape of a history, and what it says of a write.
+
 use super::*;
 use model::{EffectId, Hash, Unit, UnitId};
 
