@@ -144,10 +144,13 @@ impl Inbox {
         }
     }
 
-    /// Begins anew behind a panic. A stop that somebody asked for is kept.
+    /// Begins anew behind a panic: replies to the former life go, what people ask for stays.
     pub(crate) fn clear(&self) {
         self.begin_opening();
-        self.lock().urgent.retain(|message| matches!(message, Message::Stop));
+        self.lock().urgent.retain(|message| match message {
+            Message::Question(_) | Message::Act(_) | Message::Fence(_) | Message::Stop => true,
+            Message::Input(_) | Message::Appended { .. } | Message::Replied { .. } | Message::LogFailed(_) => false,
+        });
     }
 }
 
