@@ -1,35 +1,56 @@
-//! Makes source and sink from their tables; the catalog alone knows their names.
+//! Makes source, fences and sink from their tables; the catalog alone knows their names.
 
 use crate::{
-    config::{Part, Settings},
+    config::{Part, Secret, Settings},
     error::CliError,
     exit::Exit,
 };
-use model::SourcePosition;
-use ports::{Sink, Source};
+use catalog::{Context, SecretPlace, Target};
+use model::{ResourceType, SourcePosition};
+use ports::{Fault, Source};
 use std::sync::Arc;
 
-/// Shows a position of the pipeline's source as its own server would.
-pub fn show(position: &SourcePosition) -> String {
-    format!("{position:?}")
+/// Shows a position as its own server would.
+pub type Show = Arc<dyn Fn(&SourcePosition) -> String + Send + Sync>;
+
+/// Shows positions of the pipeline's source.
+pub fn show(settings: &Settings) -> Show {
+    let kind = settings.source.kind.clone();
+    Arc::new(move |position| catalog::show_position(&kind, position))
 }
 
 /// A source that is not open.
 pub fn source(settings: &Settings) -> Result<Box<dyn Source>, CliError> {
-    Err(unknown(settings, &settings.source))
+    let part = &settings.source;
+    catalog::source(&part.kind, &part.table, &context(settings, part, &[])).map_err(wrong)
 }
 
-/// The sink.
-pub fn sink(settings: &Settings) -> Result<Arc<dyn Sink>, CliError> {
-    Err(unknown(settings, &settings.sink))
+/// The sink and its target; `types` are what the map writes, as far as known.
+pub fn target(settings: &Settings, types: &[ResourceType]) -> Result<Target, CliError> {
+    let part = &settings.sink;
+    catalog::sink(&part.kind, &part.table, &context(settings, part, types)).map_err(wrong)
 }
 
-fn unknown(settings: &Settings, part: &Part) -> CliError {
-    let what = format!(
-        "there is no connector `{}` for the {} settings in {}",
-        part.kind,
-        part.table.len(),
-        settings.dir.display()
-    );
-    CliError::new(Exit::Usage, what, "see the connectors of this build in the guide")
+fn context<'a>(settings: &'a Settings, part: &Part, types: &'a [ResourceType]) -> Context<'a> {
+    Context {
+        pipeline: &settings.pipeline,
+        system: part.system.clone(),
+        base_dir: &settings.dir,
+        types,
+        secret: &secret,
+    }
+}
+
+fn secret(place: &SecretPlace) -> Result<String, String> {
+    match place {
+        SecretPlace::File(path) => match Secret::from_file(path) {
+            Ok(secret) => Ok(secret.reveal().to_owned()),
+            Err(error) => Err(format!("{} cannot be read: {error}", path.display())),
+        },
+        SecretPlace::Env(name) => std::env::var(name).map_err(|_| format!("the variable {name} is not set")),
+    }
+}
+
+fn wrong(faults: Vec<Fault>) -> CliError {
+    CliError::Faults(Exit::Usage, faults)
 }

@@ -1,5 +1,6 @@
 //! Entries and records in words: names, types, lengths. A cell is its type and length, a key its keyed hash.
 
+use crate::connect::Show;
 use jiff::Timestamp as Jiff;
 use model::{
     Activated, Base, Cell, ControlAct, Decided, Decision, Entry, Fingerprint, Outcome, Record, Row, RowChange, RowKey,
@@ -13,7 +14,9 @@ pub struct Words {
     /// Keys the hashes of row keys.
     pub secret: [u8; 32],
     /// Shows positions.
-    pub show: fn(&SourcePosition) -> String,
+    pub show: Show,
+    /// The connector's kind: says what a native type is called.
+    pub kind: String,
     /// Schemas seen so far.
     pub plans: BTreeMap<Fingerprint, Arc<Plan>>,
 }
@@ -58,7 +61,8 @@ impl Words {
         let columns = plan.schema().columns.iter().zip(cells);
         columns
             .map(|(column, cell)| {
-                let raw = matches!(cell, Cell::Raw(_)).then(|| format!(" oid {}", column.native)).unwrap_or_default();
+                let native = || format!(" {}", catalog::native_type(&self.kind, column.native));
+                let raw = matches!(cell, Cell::Raw(_)).then(native).unwrap_or_default();
                 (column.name.to_string(), format!("{cell:?}{raw}"))
             })
             .collect()
@@ -174,7 +178,7 @@ impl Words {
     fn control(&self, act: &ControlAct) -> String {
         match act {
             ControlAct::AcceptGap { source, passed, slot } => {
-                let slot = slot.as_ref().map_or_else(|| "no slot".to_owned(), self.show);
+                let slot = slot.as_ref().map_or_else(|| "no slot".to_owned(), |slot| (self.show)(slot));
                 format!("gap of {source} accepted: ({}, {slot}]", (self.show)(passed))
             }
             ControlAct::Answered { hold, answer } => format!("{hold}: {}", server::answer_name(*answer)),

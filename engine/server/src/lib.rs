@@ -16,7 +16,7 @@ use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 use tokio::net::UnixListener;
 
 /// Shows a position as its own server would.
-pub type Show = fn(&SourcePosition) -> String;
+pub type Show = Arc<dyn Fn(&SourcePosition) -> String + Send + Sync>;
 
 /// What the routes work on.
 pub struct Api {

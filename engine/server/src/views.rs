@@ -6,7 +6,7 @@ use model::{Answer, Verdict};
 use serde_json::{Value, json};
 
 /// Where everything stands.
-pub(crate) fn status(status: &Status, full: Option<String>, progress: &[ports::TableProgress], show: Show) -> Value {
+pub(crate) fn status(status: &Status, full: Option<String>, progress: &[ports::TableProgress], show: &Show) -> Value {
     let source = &status.source;
     let tables = source.tables.iter().map(|(table, ready, chunks)| {
         let rows = progress.iter().find(|progress| progress.table == *table);
@@ -19,7 +19,7 @@ pub(crate) fn status(status: &Status, full: Option<String>, progress: &[ports::T
     json!({
         "source": {
             "system": source.system.as_str(), "state": source.state, "incarnation": source.incarnation.0,
-            "passed": source.passed.as_ref().map(show),
+            "passed": source.passed.as_ref().map(|passed| show(passed)),
             "committed_at_us": source.committed_at.map(|at| at.0),
             "tables": tables.collect::<Vec<_>>(),
         },

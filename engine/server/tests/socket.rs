@@ -138,7 +138,8 @@ async fn an_act_carries_the_uid_of_the_peer_and_only_possible_answers_are_taken(
     let engine = start();
     let bound = ControlSocket::bind(&socket).unwrap();
     assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
-    let serving = tokio::spawn(bound.serve(Api { handle: engine.handle(), show: |position| format!("{position:?}") }));
+    let serving =
+        tokio::spawn(bound.serve(Api { handle: engine.handle(), show: Arc::new(|position| format!("{position:?}")) }));
 
     let (status, answer) = ask(&socket, "GET", "/status", &Value::Null).await;
     assert_eq!((status, answer["accepted"].as_u64()), (200, Some(0)), "{answer}");

@@ -1,6 +1,7 @@
 //! `check`: everything that is missing before a run, at once. Changes nothing; `--probe` writes only at the named place.
 
 use crate::{args::Check, client, config::Settings, connect, error::CliError, exit::Exit, map, output::Output};
+use model::ResourceType;
 use ports::Fault;
 use serde_json::json;
 
@@ -10,10 +11,10 @@ pub fn run(settings: &Settings, args: &Check, output: Output) -> Result<Exit, Cl
     let mut note = |part, exit: Option<Exit>, faults: Vec<Fault>| {
         found.extend(faults.into_iter().map(|fault| (part, exit.unwrap_or_else(|| Exit::of(&fault)), fault)));
     };
-    match check_map(settings) {
-        Ok(()) => {}
-        Err(error) => note("map", Some(error.exit()), error.into_faults()),
-    }
+    let types = check_map(settings).unwrap_or_else(|error| {
+        note("map", Some(error.exit()), error.into_faults());
+        Vec::new()
+    });
     client::block_on(async {
         match connect::source(settings) {
             Ok(mut source) => match source.prerequisites().await {
@@ -22,8 +23,8 @@ pub fn run(settings: &Settings, args: &Check, output: Output) -> Result<Exit, Cl
             },
             Err(error) => note("source", Some(error.exit()), error.into_faults()),
         }
-        match connect::sink(settings) {
-            Ok(sink) => match sink.prerequisites(args.probe).await {
+        match connect::target(settings, &types) {
+            Ok(target) => match target.sink.prerequisites(args.probe).await {
                 Ok(missing) => note("sink", Some(Exit::Prerequisite), missing),
                 Err(fault) => note("sink", None, vec![fault]),
             },
@@ -62,11 +63,13 @@ fn worst(exits: impl Iterator<Item = Exit>) -> Exit {
     exits.max_by_key(rank).unwrap_or(Exit::Done)
 }
 
-fn check_map(settings: &Settings) -> Result<(), CliError> {
+/// The resource types that the map writes; none while no table is known to compile it against.
+fn check_map(settings: &Settings) -> Result<Vec<ResourceType>, CliError> {
     let file = map::read(settings)?;
     let tables = map::known_tables(settings)?;
     if tables.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    map::compile(settings, &file, &tables).map(drop).map_err(|faults| CliError::Faults(Exit::Usage, faults))
+    let map = map::compile(settings, &file, &tables).map_err(|faults| CliError::Faults(Exit::Usage, faults))?;
+    Ok(map.entities().iter().map(|entity| entity.resource_type.clone()).collect())
 }

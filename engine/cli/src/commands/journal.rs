@@ -33,7 +33,12 @@ pub fn words(settings: &Settings) -> Result<Words, Fault> {
     let recovered = Recovered::<EntryCodec>::recover(&settings.data("journal"))?;
     let schemas = recovered.resumes().values().flat_map(|resume| resume.schemas.values());
     let plans = schemas.map(|(print, schema)| (*print, Arc::new(Plan::new(schema)))).collect();
-    Ok(Words { secret: settings.tag_secret(), show: connect::show, plans })
+    Ok(Words {
+        secret: settings.tag_secret(),
+        show: connect::show(settings),
+        kind: settings.source.kind.clone(),
+        plans,
+    })
 }
 
 /// Learns every schema before `upto`, if an older one than those in force is needed.

@@ -3,7 +3,7 @@
 use crate::{
     args::{LogForm, Run},
     config::Settings,
-    connect,
+    connect::{self, Show},
     error::CliError,
     exit::Exit,
     progress::Progress,
@@ -53,7 +53,8 @@ async fn pipeline(
     tokio: tokio::runtime::Handle,
     progress: Progress,
 ) -> Result<Ended, CliError> {
-    let sink = connect::sink(&settings)?;
+    let sink = connect::target(&settings, &[])?.sink;
+    let show = connect::show(&settings);
     let bind = ControlSocket::bind(&settings.data("control.sock"));
     let socket = bind.map_err(|error| {
         let what = format!("{} cannot be made: {error}", settings.data("control.sock").display());
@@ -74,9 +75,9 @@ async fn pipeline(
         tokio,
     );
     let handle = engine.handle();
-    let api = Api { handle: handle.clone(), show: connect::show };
+    let api = Api { handle: handle.clone(), show: show.clone() };
     let serving = tokio::spawn(socket.serve(api));
-    let telling = tokio::spawn(tell(handle.clone(), progress));
+    let telling = tokio::spawn(tell(handle.clone(), progress, show));
     let stopping = tokio::spawn(stop_on_signal(handle));
     let ended = engine.ended().await;
     for task in [telling, stopping] {
@@ -102,7 +103,7 @@ async fn stop_on_signal(handle: Handle) {
 }
 
 /// A line every ten seconds, and bars for the first read.
-async fn tell(handle: Handle, mut progress: Progress) {
+async fn tell(handle: Handle, mut progress: Progress, show: Show) {
     let mut ticks = tokio::time::interval(progress.every().min(STATUS_EVERY));
     let mut told = tokio::time::Instant::now();
     let mut first = true;
@@ -120,7 +121,7 @@ async fn tell(handle: Handle, mut progress: Progress) {
             Err(why) => why.clone(),
         };
         tracing::info!(
-            source = source.state, passed = source.passed.as_ref().map(connect::show).unwrap_or_default(),
+            source = source.state, passed = source.passed.as_ref().map(|passed| show(passed)).unwrap_or_default(),
             journal = %status.journal, folding = %status.folding, decisions = %status.decisions,
             unsettled = status.unsettled, in_flight = status.in_flight, accepted = status.accepted,
             parked = status.parked, held = status.held, map, "status"
