@@ -89,8 +89,12 @@ impl Client {
             // Without TLS the system's authorities need not even be there.
             builder = builder.tls_certs_only([]);
         }
-        let http =
-            builder.build().map_err(|error| Error::Unusable(format!("no HTTP client: {}", innermost(&error))))?;
+        let http = builder.build().map_err(|error| {
+            Error::Unusable(format!(
+                "no TLS: {}; name `ca_file`, or install the system's authorities",
+                innermost(&error)
+            ))
+        })?;
         Ok(Client { http })
     }
 
@@ -129,7 +133,7 @@ fn innermost(error: &reqwest::Error) -> String {
     while let Some(below) = deepest.and_then(|error| error.source()) {
         deepest = Some(below);
     }
-    deepest.map_or_else(|| "the connection broke".to_owned(), |error| error.to_string())
+    deepest.map_or_else(|| "no detail is given".to_owned(), |error| error.to_string())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 mod commands;
 
-use commands::{FLAGS, Peer, accepted, named, not_applied, stale};
+use commands::{FLAGS, Peer, accepted, named, not_applied, stale, tls};
 use model::{Json, Outcome, Write, canonical_hash};
 use ports::{Failure, Readback, SendBase, Sink, SinkReply};
 use sandbox::Like;
@@ -359,4 +359,102 @@ async fn a_type_that_the_server_lacks_is_named_before_anything_is_sent() {
     let sink = peer.sink_with(|options| options.types = vec!["Patient".into(), "Phenomenon".into()]);
     let faults = sink.prerequisites(false).await.unwrap();
     assert!(faults.len() == 1 && faults[0].what.contains("Phenomenon"), "{faults:?}");
+}
+
+#[tokio::test]
+async fn a_server_whose_authority_is_named_is_written_over_tls() {
+    let peer = Peer::start_with_token(Like::Spec, "right").await;
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let front = tls::Front::start(peer.address(), folder.path()).await;
+    let sink = peer.sink_with(|options| {
+        options.base_url = front.base_url();
+        options.ca = Some(tls::authority(folder.path()));
+    });
+    assert!(sink.prerequisites(true).await.unwrap().is_empty());
+    assert_eq!(accepted(sink.send(peer.put(1, "a", SendBase::Create)).await).0, "1");
+    // Pages are linked by the server's own address, without TLS: they are asked for at ours.
+    for n in 2..=230 {
+        accepted(sink.send(peer.put(n, "a", SendBase::Create)).await);
+    }
+    let page = sink.list(&"Patient".into(), None).await.unwrap();
+    assert!(sink.list(&"Patient".into(), page.next.as_deref()).await.unwrap().next.is_none());
+
+    drop(tls::Front::start(peer.address(), other.path()).await);
+    let stranger = peer.sink_with(|options| {
+        options.base_url = front.base_url();
+        options.ca = Some(tls::authority(other.path()));
+    });
+    assert_eq!(not_applied(stranger.send(peer.put(1, "b", base("1"))).await), (false, None));
+    let faults = stranger.prerequisites(false).await.unwrap();
+    assert!(faults.len() == 1 && faults[0].unreachable, "{faults:?}");
+    assert!(faults[0].what.contains("certificate") && faults[0].cure.contains("ca_file"), "{faults:?}");
+}
+
+#[tokio::test]
+async fn of_eight_racing_creates_one_is_ours_and_the_others_met_it() {
+    for like in FLAGS {
+        let peer = Peer::start(like).await;
+        let sink = std::sync::Arc::new(peer.sink());
+        let racers: Vec<_> = (0..8)
+            .map(|n| {
+                let (sink, create) = (sink.clone(), peer.put(1, &format!("racer {n}"), SendBase::Create));
+                tokio::spawn(async move { sink.send(create).await })
+            })
+            .collect();
+        let (mut ours, mut met) = (0, 0);
+        for racer in racers {
+            match racer.await.unwrap() {
+                SinkReply::Final { outcome: Outcome::Accepted { .. }, .. } => ours += 1,
+                SinkReply::Final { outcome: Outcome::Stale { current: Some(_), over: None, .. }, .. } => met += 1,
+                reply => panic!("{reply:?}"),
+            }
+        }
+        assert_eq!((ours, met, peer.versions(1).await.len()), (1, 7, 1), "{like:?}");
+    }
+}
+
+/// The rules of delivery in small: send, settle what is unknown, send again what was certainly not applied.
+async fn deliver(sink: &dyn Sink, request: ports::SendRequest) -> Outcome {
+    let mut settle = false;
+    for _ in 0..200 {
+        let reply = if settle { sink.settle(request.clone()).await } else { sink.send(request.clone()).await };
+        match reply {
+            SinkReply::Final { outcome, foreign } if foreign.is_empty() => return outcome,
+            SinkReply::Unknown { .. } => settle = true,
+            SinkReply::NotApplied { .. } => settle = false,
+            reply => panic!("{reply:?}"),
+        }
+    }
+    panic!("it never came to an end")
+}
+
+#[tokio::test]
+async fn whatever_the_network_does_there_is_one_version_a_write() {
+    for like in FLAGS {
+        let peer = Peer::start(like).await;
+        let sink = peer.sink();
+        let fault = r#"{"rate":0.15}"#;
+        peer.faults(&format!(
+            "{{\"seed\":20261122,\"too_many\":{fault},\"server_error\":{fault},\"cut_before_commit\":{fault},\"lose_reply_after_commit\":{fault}}}"
+        ))
+        .await;
+        for n in 1..=40 {
+            let mut at = SendBase::Create;
+            for family in ["a", "b", "c"] {
+                let outcome = deliver(&sink, peer.put(n, family, at)).await;
+                let Outcome::Accepted { version, .. } = outcome else { panic!("{like:?} {n} {family}: {outcome:?}") };
+                at = SendBase::Version(version);
+            }
+            let outcome = deliver(&sink, peer.delete(n, at)).await;
+            assert!(matches!(outcome, Outcome::Accepted { .. }), "{like:?} {n}: {outcome:?}");
+        }
+        peer.faults("[]").await;
+        for n in 1..=40 {
+            assert_eq!(
+                peer.versions(n).await,
+                [("4", ""), ("3", "c"), ("2", "b"), ("1", "a")].map(named),
+                "{like:?} {n}"
+            );
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! What the tests say in one word: a server, requests for it, and other people's edits.
 #![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
 
+pub mod tls;
+
 use lockstep_fhir::{FhirSink, Options, ProbePlace, Secret};
 use model::{EffectId, Hash, Json, Outcome, Unit, UnitId, Write, canonical_hash};
 use ports::{Readback, SendBase, SendRequest, SinkReply};
