@@ -1,0 +1,161 @@
+//! The FHIR server in a process of its own, which may be killed, and what stands in it.
+
+use crate::{PATIENCE, binaries, process::Process, process::free_port, wait_for};
+use model::Json;
+use sandbox::{Answer, Client};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The bearer token that the server wants.
+pub const TOKEN: &str = "CANARY-token-0815";
+/// The types that the clinic's map writes.
+pub const TYPES: [&str; 3] = ["Patient", "Encounter", "Observation"];
+
+/// Whose answers the server gives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flag {
+    /// As FHIR R4 says.
+    Spec,
+    /// As HAPI FHIR JPA was measured.
+    Hapi,
+}
+
+impl Flag {
+    /// The profile that fits.
+    pub fn profile(self) -> &'static str {
+        match self {
+            Flag::Spec => "sandbox",
+            Flag::Hapi => "hapi",
+        }
+    }
+}
+
+/// One version of a resource.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// Its `versionId`.
+    pub id: String,
+    /// Its content; none for a deletion.
+    pub body: Option<Json>,
+}
+
+/// Every resource by `Type/id` with its versions, oldest first.
+pub type Everything = BTreeMap<String, Vec<Version>>;
+
+/// A server.
+pub struct Target {
+    file: PathBuf,
+    log: PathBuf,
+    port: u16,
+    path: &'static str,
+    flag: Flag,
+    server: Option<Process>,
+}
+
+impl Target {
+    /// A running sandbox that keeps its writes in `folder`.
+    pub fn start(folder: &std::path::Path, flag: Flag) -> Target {
+        let (file, log) = (folder.join("fhir.log"), folder.join("sandbox.out"));
+        let mut target = Target { file, log, port: free_port(), path: "/fhir", flag, server: None };
+        target.up();
+        target
+    }
+
+    /// A server that somebody else runs, such as a real HAPI.
+    pub fn elsewhere(folder: &std::path::Path, port: u16) -> Target {
+        let (file, log) = (folder.join("none"), folder.join("none"));
+        Target { file, log, port, path: "/fhir", flag: Flag::Hapi, server: None }
+    }
+
+    /// Starts it on the same port with what it had.
+    pub fn up(&mut self) {
+        let mut command = Command::new(binaries::folder().join("lockstep-sandbox"));
+        command.args(["--listen", &self.address().to_string(), "--token", TOKEN]).arg("--file").arg(&self.file);
+        command.args(["--like", if self.flag == Flag::Spec { "spec" } else { "hapi" }]);
+        self.server = Some(Process::start(&mut command, &self.log));
+        wait_for("the FHIR server", PATIENCE, || self.try_get("/metadata").is_ok());
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.kill();
+        }
+    }
+
+    /// Whose answers it gives.
+    pub fn flag(&self) -> Flag {
+        self.flag
+    }
+
+    /// For `lockstep.toml`.
+    pub fn base_url(&self) -> String {
+        format!("http://{}{}", self.address(), self.path)
+    }
+
+    fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// Sets the faults; `[]` ends them.
+    pub fn faults(&self, rules: &str) {
+        let mut client = Client::connect(self.address()).unwrap();
+        let headers = [("content-type", "application/json")];
+        let answer = client.send("POST", "/_faults", &headers, rules).unwrap();
+        assert!(answer.status < 300, "faults refused: {}", answer.text());
+    }
+
+    fn try_get(&self, path: &str) -> std::io::Result<Answer> {
+        let bearer = format!("Bearer {TOKEN}");
+        let headers = [("authorization", &*bearer), ("cache-control", "no-cache")];
+        Client::connect(self.address())?.send("GET", &format!("{}{path}", self.path), &headers, "")
+    }
+
+    /// Writes as somebody else would.
+    pub fn put(&self, path: &str, body: &str) -> Answer {
+        let bearer = format!("Bearer {TOKEN}");
+        let mut client = Client::connect(self.address()).unwrap();
+        client.send("PUT", &format!("{}{path}", self.path), &[("authorization", &*bearer)], body).unwrap()
+    }
+
+    /// All versions of everything.
+    pub fn everything(&self) -> Everything {
+        let mut found = Everything::new();
+        for kind in TYPES {
+            let mut next = Some(format!("/{kind}/_history?_count=500"));
+            while let Some(path) = next {
+                let answer = self.try_get(&path).unwrap();
+                assert_eq!(answer.status, 200, "{path}");
+                let page = Json::parse(&answer.body).unwrap();
+                for entry in page.get("entry").and_then(Json::items).unwrap_or_default() {
+                    let (unit, version) = version_of(entry);
+                    found.entry(unit).or_default().insert(0, version);
+                }
+                next = next_link(&page, &self.base_url());
+            }
+        }
+        found
+    }
+}
+
+fn version_of(entry: &Json) -> (String, Version) {
+    let text = |json: Option<&Json>| json.and_then(Json::as_str).unwrap_or_default().to_owned();
+    let body = entry.get("resource").filter(|_| text(entry.get("request").and_then(|r| r.get("method"))) != "DELETE");
+    let etag = text(entry.get("response").and_then(|response| response.get("etag")));
+    let of_body = text(body.and_then(|body| body.get("meta")?.get("versionId")));
+    let tagged = etag.trim_start_matches("W/").trim_matches('"').to_owned();
+    let id = if of_body.is_empty() { tagged } else { of_body };
+    let url = text(entry.get("fullUrl"));
+    let mut steps = url.rsplit('/');
+    let (last, kind) = (steps.next().unwrap_or_default(), steps.next().unwrap_or_default());
+    (format!("{kind}/{last}"), Version { id, body: body.cloned() })
+}
+
+fn next_link(page: &Json, base: &str) -> Option<String> {
+    let links = page.get("link").and_then(Json::items).unwrap_or_default();
+    let next = links.iter().find(|link| link.get("relation").and_then(Json::as_str) == Some("next"))?;
+    let url = next.get("url").and_then(Json::as_str)?;
+    Some(url.strip_prefix(base).unwrap_or(url).to_owned())
+}

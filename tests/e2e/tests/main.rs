@@ -1,0 +1,3 @@
+//! End to end. Needs PostgreSQL's programs: `cargo x test e2e` finds or installs them. README.md has the long versions.
+
+mod peers;
