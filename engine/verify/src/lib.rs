@@ -1,1 +1,87 @@
-//! Verification.
+//! Verification: source rows ↔ shadow, map(shadow) ↔ state, state ↔ target, all at one position of the source (J45).
+//!
+//! Writes nothing anywhere. Invariants:
+//! * Nothing rests on idling: the source is read in a snapshot at P, the state is a frozen view at P, the target is read
+//!   by version, and what happened behind P is told from what nobody can explain by the journal.
+//! * A unit with an unsettled effect at P is `unsettled`, never equal.
+//! * A report holds names, hashes and counts, never a value; its list is bounded, its counts are exact.
+//!
+//! ```text
+//!  fence P ──► rows ──┐ leg 1      frozen view at P            leg 3   ┌── versions, lists ◄── target
+//!                     ├───────► shadow ─ map ─► state, ledger ◄────────┤
+//!                     │             leg 2                              └── outcomes, foreign versions ◄── journal
+//! ```
+//! State and journal are read synchronously: run it where blocking is allowed.
+
+mod facts;
+mod references;
+mod report;
+mod rows;
+mod target;
+mod together;
+mod units;
+mod versions;
+
+pub use report::{About, Class, Finding, LeftOut, Leg, Report};
+
+use flow::Inspect;
+use model::{EntryId, Journaled, SystemId, TableName};
+use ports::{Fault, Fence, Readback, StateTxn};
+use std::sync::Arc;
+
+/// The next durable entries of the journal from a name on; empty at its tail.
+pub type ReadJournal = Box<dyn FnMut(EntryId) -> Result<Vec<Journaled>, Fault> + Send>;
+
+/// What is compared.
+pub struct VerifyInput {
+    /// The source's rows at P.
+    pub fence: Box<dyn Fence>,
+    /// The state at the last commit at or below P.
+    pub state: Box<dyn StateTxn + Send>,
+    /// The target.
+    pub target: Arc<dyn Readback>,
+    /// The journal, from its first entry.
+    pub journal: ReadJournal,
+    /// The source's system.
+    pub source: SystemId,
+    /// The target's system.
+    pub sink: SystemId,
+    /// The tables that are captured.
+    pub tables: Vec<TableName>,
+    /// Whether the target keeps old versions (the profile's `history`); without them only current ones are attributed.
+    pub history: bool,
+    /// The deployment's secret: keys are shown as hashes made with it (clinical S18).
+    pub secret: [u8; 32],
+    /// Histories that are asked for side by side.
+    pub concurrency: usize,
+    /// Findings that are listed; all of them are counted.
+    pub findings_max: usize,
+}
+
+/// How far it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// Which leg.
+    pub leg: Leg,
+    /// Of what: a table, an entity, a resource type.
+    pub what: Box<str>,
+    /// Rows, units or resources so far.
+    pub done: u64,
+}
+
+/// Takes every step of progress.
+pub type OnProgress<'a> = &'a mut (dyn FnMut(Progress) + Send);
+
+/// Compares everything. A fault means that a side could not be read: nothing is said about it then.
+pub async fn verify(input: VerifyInput, progress: OnProgress<'_>) -> Result<Report, Fault> {
+    let VerifyInput { mut fence, state, target, journal, source, sink, tables, history, secret, .. } = input;
+    let inspect = Inspect::open(state);
+    let mut report = Report::new(fence.position(), inspect.folding(), inspect.map_hash(), secret, input.findings_max);
+    let mut inspect = rows::compare(&mut *fence, inspect, &tables, &mut report, progress).await?;
+    // The snapshot holds back the source's vacuum: it ends as soon as it is not needed.
+    drop(fence);
+    units::compare(&mut inspect, &source, &mut report, progress);
+    let facts = facts::Facts::open(journal, sink.clone(), inspect.folding())?;
+    let settings = target::Settings { sink, history, concurrency: input.concurrency.max(1) };
+    target::Leg3::new(inspect, target, facts, settings, report).compare(progress).await
+}

@@ -1,0 +1,235 @@
+//! What verify says: counts by leg and class, a bounded list of findings, what was left out and why.
+//!
+//! Holds names, hashes and counts; no value, no key, no body ever enters it.
+
+use model::{EntityName, EntryId, Hash, ResourceType, RowKey, SourcePosition, TableName, Unit};
+use std::collections::BTreeMap;
+
+/// Which comparison.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Leg {
+    /// Source rows ↔ shadow.
+    Rows,
+    /// map(shadow) ↔ state.
+    Units,
+    /// State ↔ target.
+    Target,
+}
+
+/// What is wrong.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Class {
+    /// It should be there and is not.
+    Missing,
+    /// It is there and should not be.
+    Extra,
+    /// Both are there and say different things.
+    Different,
+    /// A row has no unit, or a unit no decision.
+    Undecided,
+    /// A version that neither we nor anybody the journal knows of made.
+    Unattributed,
+    /// A version that was acknowledged and is not in the history any more.
+    Vanished,
+    /// A reference to something that is not there.
+    Dangling,
+    /// A reference to another patient's record.
+    WrongPatient,
+}
+
+impl Leg {
+    /// Its name in tables and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Leg::Rows => "rows",
+            Leg::Units => "units",
+            Leg::Target => "target",
+        }
+    }
+}
+
+impl Class {
+    /// Its name in tables and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Class::Missing => "missing",
+            Class::Extra => "extra",
+            Class::Different => "different",
+            Class::Undecided => "undecided",
+            Class::Unattributed => "unattributed",
+            Class::Vanished => "vanished",
+            Class::Dangling => "dangling",
+            Class::WrongPatient => "wrong_patient",
+        }
+    }
+}
+
+/// What a finding is about.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum About {
+    /// A row; its key as a keyed hash.
+    Row {
+        /// Of which table.
+        table: TableName,
+        /// Eight hex digits.
+        key: Box<str>,
+    },
+    /// A unit of ours.
+    Unit {
+        /// Which.
+        unit: Unit,
+        /// What of the map made it.
+        entity: EntityName,
+    },
+    /// A resource at the target that no unit owns.
+    Resource {
+        /// Its type.
+        kind: ResourceType,
+        /// Its logical id if that is a UUID or a number, else a keyed hash of it.
+        id: Box<str>,
+    },
+}
+
+/// One difference.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    /// Where it was found.
+    pub leg: Leg,
+    /// What is wrong.
+    pub class: Class,
+    /// With what.
+    pub about: About,
+    /// The version at the target, if it is about one.
+    pub version: Option<Box<str>>,
+    /// Columns, or addresses of fields with their keys left out.
+    pub fields: Vec<String>,
+    /// Journal entries that say more.
+    pub entries: Vec<EntryId>,
+}
+
+/// What was not compared, and why.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct LeftOut {
+    /// In which leg.
+    pub leg: Leg,
+    /// A table, an entity, the map.
+    pub what: Box<str>,
+    /// Why.
+    pub why: Box<str>,
+}
+
+/// The answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// P.
+    pub position: SourcePosition,
+    /// The entry that the state at P folds next.
+    pub folding: EntryId,
+    /// The map in force.
+    pub map: Option<Hash>,
+    /// Rows of the source that were compared.
+    pub rows: u64,
+    /// Rows of the shadow whose root has a unit, and units whose row is gone: one disposition each, by the last verdict.
+    pub dispositions: BTreeMap<&'static str, u64>,
+    /// Units whose joined values are as of their last mapping (`stale: allowed`), and differ from the rows now.
+    pub as_of_last_mapping: u64,
+    /// Units whose content at the target was compared and found equal.
+    pub equal: u64,
+    /// Units with an effect whose outcome was not known at P: not compared, never equal.
+    pub unsettled: u64,
+    /// Units that are parked, held or waiting and whose content at the target is therefore not the state's.
+    pub open: u64,
+    /// Versions at the target that were looked at.
+    pub versions: u64,
+    /// .. that are ours by the journal.
+    pub ours: u64,
+    /// .. that the journal knows as somebody else's.
+    pub others: u64,
+    /// .. that carry our stamp, are newer than P and had no outcome in the journal yet when verify ended.
+    pub in_flight: u64,
+    /// Writes that the journal says were accepted.
+    pub accepted: u64,
+    /// Resources of mapped types that were listed at the target.
+    pub listed: u64,
+    /// References that were followed.
+    pub references: u64,
+    /// How many findings of each kind.
+    pub counts: BTreeMap<(Leg, Class), u64>,
+    /// The first of them.
+    pub findings: Vec<Finding>,
+    /// What was not compared.
+    pub left_out: Vec<LeftOut>,
+    secret: [u8; 32],
+    findings_max: usize,
+}
+
+impl Report {
+    pub(crate) fn new(
+        position: SourcePosition,
+        folding: EntryId,
+        map: Option<Hash>,
+        secret: [u8; 32],
+        findings_max: usize,
+    ) -> Report {
+        Report {
+            position,
+            folding,
+            map,
+            rows: 0,
+            dispositions: BTreeMap::new(),
+            as_of_last_mapping: 0,
+            equal: 0,
+            unsettled: 0,
+            open: 0,
+            versions: 0,
+            ours: 0,
+            others: 0,
+            in_flight: 0,
+            accepted: 0,
+            listed: 0,
+            references: 0,
+            counts: BTreeMap::new(),
+            findings: Vec::new(),
+            left_out: Vec::new(),
+            secret,
+            findings_max,
+        }
+    }
+
+    /// No difference was found in what was compared.
+    pub fn clean(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    /// Everything was compared: nothing was left out, nothing was unsettled.
+    pub fn complete(&self) -> bool {
+        self.left_out.is_empty() && self.unsettled == 0 && self.in_flight == 0
+    }
+
+    /// How many findings there are.
+    pub fn differences(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
+    pub(crate) fn find(&mut self, finding: Finding) {
+        *self.counts.entry((finding.leg, finding.class)).or_default() += 1;
+        if self.findings.len() < self.findings_max {
+            self.findings.push(finding);
+        }
+    }
+
+    pub(crate) fn leave_out(&mut self, leg: Leg, what: &str, why: &str) {
+        self.left_out.push(LeftOut { leg, what: what.into(), why: why.into() });
+    }
+
+    pub(crate) fn row(&self, table: &TableName, key: &RowKey) -> About {
+        About::Row { table: table.clone(), key: key.tag(&self.secret).into() }
+    }
+
+    /// A resource that is not ours: whoever chose its id may have made it of something private.
+    pub(crate) fn resource(&self, kind: &ResourceType, id: &str) -> About {
+        let harmless = uuid::Uuid::try_parse(id).is_ok() || id.bytes().all(|byte| byte.is_ascii_digit());
+        let id = if harmless { id.into() } else { RowKey::from_bytes(id.as_bytes()).tag(&self.secret).into() };
+        About::Resource { kind: kind.clone(), id }
+    }
+}
