@@ -5,12 +5,14 @@
 
 #![expect(missing_docs, reason = "a test world: its names say what they are")]
 
+pub mod fenced;
 pub mod source;
 pub mod target;
 
+use fenced::MemoryFence;
 use flow::{Act, Config, Flow, FlowInput, FlowOutput, Limits, SinkSettings, SourceSettings};
 use model::{Decided, Entry, EntryId, Header, Journaled, Kind, Outcome, Principal, Record, Recorded, Term, Timestamp};
-use ports::{Appended, Class, Resume, StateStore};
+use ports::{Appended, Class, Resume, StateStore, StateTxn};
 use source::Source;
 use std::collections::{BTreeMap, VecDeque};
 use store::{MemoryDisk, MemoryStore};
@@ -77,6 +79,8 @@ pub struct World {
     pub crashes: u64,
     pub lose_replies: bool,
     pub answers: Vec<Result<EntryId, ports::Fault>>,
+    /// The state at each fence that was passed.
+    pub views: Vec<Box<dyn StateTxn + Send>>,
 }
 
 impl World {
@@ -102,6 +106,7 @@ impl World {
             crashes: 0,
             lose_replies: false,
             answers: Vec::new(),
+            views: Vec::new(),
         }
     }
 
@@ -187,7 +192,7 @@ impl World {
                 FlowOutput::Send(_) | FlowOutput::Settle(_) => self.requests.push(output),
                 FlowOutput::Checkpoint => self.store.checkpoint().expect("memory does not fail"),
                 FlowOutput::Answered { answer, .. } => self.answers.push(answer),
-                FlowOutput::Fenced { .. } => {}
+                FlowOutput::Fenced { .. } => self.views.push(self.store.view().expect("memory does not fail")),
                 FlowOutput::Halted { what, .. } => self.halted.push(what),
                 FlowOutput::Again => self.inputs.push_back(FlowInput::Tick),
                 FlowOutput::Corrupt(fault) => panic!("{fault}"),
@@ -310,6 +315,20 @@ impl World {
             }
         }
         panic!("the world does not come to rest");
+    }
+
+    /// Opens a fence at the end of the source's log and folds to it; the world may go on behind it.
+    pub fn fence(&mut self) -> (MemoryFence, Box<dyn StateTxn + Send>) {
+        let fence = self.source.fence();
+        self.inputs.push_back(FlowInput::Fence { token: 1, position: fence.position });
+        self.views.clear();
+        for _ in 0..2_000_000 {
+            if let Some(view) = self.views.pop() {
+                return (fence, view);
+            }
+            self.event();
+        }
+        panic!("the fence is not passed");
     }
 
     /// Every recorded step, in order.

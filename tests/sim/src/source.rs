@@ -1,6 +1,6 @@
 //! The source: five tables of the test clinic, transactions in commit order, marked chunks; what a correct connector emits.
 
-use crate::{Chance, target::Target};
+use crate::{Chance, fenced::MemoryFence, target::Target};
 use model::{
     Cell, Chunk, Column, ColumnType, CommitEnd, Entry, Incarnation, Journaled, Row, RowChange, RowEntry, RowKey,
     SnapshotMark, SourcePosition, SystemId, TableName, TableSchema, Timestamp, Value,
@@ -366,6 +366,21 @@ impl Source {
             let mark = SnapshotMark::Ready { table: name, at };
             self.queue.push_back(Entry::Snapshot { source: system(), incarnation: self.incarnation(), mark });
         }
+    }
+
+    /// The tables as they are, at the end of the log; an idle stream passes it with a heartbeat.
+    pub fn fence(&mut self) -> MemoryFence {
+        let position = place(self.lsn, None);
+        let tables = self.plans.iter().enumerate().map(|(at, plan)| {
+            let rows = self.rows[at].iter().map(|(id, values)| (Self::key(*id), self.row(at, values))).collect();
+            (plan.schema().table.clone(), (plan.schema().clone(), rows))
+        });
+        let fence = MemoryFence { position, tables: tables.collect() };
+        self.queue_transactions();
+        self.lsn += 8;
+        let (source, incarnation, position) = (system(), self.incarnation(), place(self.lsn, None));
+        self.queue.push_back(Entry::Heartbeat { source, incarnation, position });
+        fence
     }
 
     pub fn has_more(&self) -> bool {
