@@ -13,6 +13,8 @@ pub struct Dry<'a> {
     pub store: Box<dyn StateStore>,
     pub journal: &'a EntryReader,
     pub decisions: &'a RecordReader,
+    /// The journal's last entry when this began.
+    pub tail: EntryId,
     inputs: VecDeque<FlowInput>,
     recorded: u64,
 }
@@ -39,7 +41,7 @@ impl<'a> Dry<'a> {
         let term = journal.read(tail, 1)?.first().map_or(Term(0), |entry| entry.header.term);
         let decided = decisions.tail()?.unwrap_or(EntryId::new(1, 0));
         let open = FlowInput::Open { journal: tail, decisions: decided, term, resume: Default::default() };
-        Ok(Some(Dry { flow, store, journal, decisions, inputs: VecDeque::from([open]), recorded: 0 }))
+        Ok(Some(Dry { flow, store, journal, decisions, tail, inputs: VecDeque::from([open]), recorded: 0 }))
     }
 
     /// Adds an input.

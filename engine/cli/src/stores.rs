@@ -5,6 +5,7 @@ use journal::{Config, EntryCodec, EntryLog, LogReader, RecordCodec, Recovered, k
 use model::{EntryId, Record};
 use ports::{Clock, Failure, Fault};
 use runtime::{DataLock, LockError, Stores, SystemClock};
+use std::time::{Duration, Instant};
 use store::RedbStore;
 
 /// Bytes of one read of a log.
@@ -15,9 +16,20 @@ pub type EntryReader = LogReader<EntryCodec>;
 /// The decisions log, likewise.
 pub type RecordReader = LogReader<RecordCodec>;
 
+/// A process that was killed a moment ago may not have let go of its lock yet.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_RETRY: Duration = Duration::from_millis(20);
+
 /// Takes `data_dir` for this process.
 pub fn lock(settings: &Settings) -> Result<DataLock, CliError> {
-    DataLock::take(&settings.data_dir).map_err(|error| match error {
+    let since = Instant::now();
+    let taken = loop {
+        match DataLock::take(&settings.data_dir) {
+            Err(LockError::Held { .. }) if since.elapsed() < LOCK_PATIENCE => std::thread::sleep(LOCK_RETRY),
+            taken => break taken,
+        }
+    };
+    taken.map_err(|error| match error {
         LockError::Held { .. } => CliError::new(Exit::NotRunning, error.to_string(), "lockstep status"),
         LockError::Io { .. } => CliError::new(Exit::Usage, error.to_string(), ""),
     })
