@@ -9,7 +9,7 @@ use serde_json::json;
 pub fn run(settings: &Settings, args: &Check, output: Output) -> Result<Exit, CliError> {
     let mut found: Vec<(&str, Exit, Fault)> = Vec::new();
     let mut note = |part, exit: Option<Exit>, faults: Vec<Fault>| {
-        found.extend(faults.into_iter().map(|fault| (part, exit.unwrap_or_else(|| Exit::of(&fault)), fault)));
+        found.extend(faults.into_iter().map(|fault| (part, exit.unwrap_or_else(|| missing(&fault)), fault)));
     };
     let types = check_map(settings).unwrap_or_else(|error| {
         note("map", Some(error.exit()), error.into_faults());
@@ -18,14 +18,14 @@ pub fn run(settings: &Settings, args: &Check, output: Output) -> Result<Exit, Cl
     client::block_on(async {
         match connect::source(settings) {
             Ok(mut source) => match source.prerequisites().await {
-                Ok(missing) => note("source", Some(Exit::Prerequisite), missing),
+                Ok(missing) => note("source", None, missing),
                 Err(fault) => note("source", None, vec![fault]),
             },
             Err(error) => note("source", Some(error.exit()), error.into_faults()),
         }
         match connect::target(settings, &types) {
             Ok(target) => match target.sink.prerequisites(args.probe).await {
-                Ok(missing) => note("sink", Some(Exit::Prerequisite), missing),
+                Ok(missing) => note("sink", None, missing),
                 Err(fault) => note("sink", None, vec![fault]),
             },
             Err(error) => note("sink", Some(error.exit()), error.into_faults()),
@@ -49,6 +49,11 @@ pub fn run(settings: &Settings, args: &Check, output: Output) -> Result<Exit, Cl
         output.say(json!({ "result": "ready" }), || "ready: map, source and sink hold".to_owned());
     }
     Ok(worst)
+}
+
+/// Who does not answer cannot be asked; everything else that is listed is a prerequisite.
+fn missing(fault: &Fault) -> Exit {
+    if fault.unreachable { Exit::Unreachable } else { Exit::Prerequisite }
 }
 
 /// Wrong settings first, then what is missing, then who did not answer.

@@ -1,0 +1,163 @@
+//! The binary without peers: exit codes, refusals, what is printed and what never is.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test reports")]
+
+use serde_json::Value;
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
+
+const MAP: &str = include_str!("../../../schemas/maps/clinic/map.yaml");
+
+/// A directory with a configuration that `init` wrote, and the map of the clinic.
+fn clinic() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(code(&lockstep(dir.path(), &["init"])), 0);
+    fs::create_dir_all(dir.path().join("maps/clinic")).unwrap();
+    fs::write(dir.path().join("maps/clinic/map.yaml"), MAP).unwrap();
+    fs::write(dir.path().join("secrets/capture"), "canary-password\n").unwrap();
+    fs::write(dir.path().join("secrets/token"), "canary-token\n").unwrap();
+    // Nobody listens there; no certificate is needed to find out.
+    replace(dir.path(), "127.0.0.1:5432/ehr?sslmode=verify-full", "127.0.0.1:1/ehr?sslmode=disable");
+    replace(dir.path(), "https://fhir.hospital.example/r4", "http://127.0.0.1:1/fhir");
+    dir
+}
+
+fn replace(dir: &Path, from: &str, to: &str) {
+    let file = dir.join("lockstep.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains(from), "{from}");
+    fs::write(file, text.replace(from, to)).unwrap();
+}
+
+fn lockstep(dir: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_lockstep")).args(args).current_dir(dir).output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[test]
+fn every_command_has_help_with_examples() {
+    let dir = tempfile::tempdir().unwrap();
+    for command in
+        ["init", "check", "activate", "run", "status", "journal", "unit", "parked", "held", "replay", "state", "source"]
+    {
+        let output = lockstep(dir.path(), &[command, "--help"]);
+        assert_eq!(code(&output), 0, "{command}");
+        assert!(text(&output).contains("Examples:"), "{command}");
+    }
+    assert_eq!(code(&lockstep(dir.path(), &["no-such-command"])), 2);
+}
+
+#[test]
+fn a_configuration_that_does_not_hold_is_exit_2_and_points_into_the_file() {
+    let dir = clinic();
+    replace(dir.path(), "step_units_max", "steps_units_max");
+    let output = lockstep(dir.path(), &["check"]);
+    assert_eq!(code(&output), 2);
+    assert!(text(&output).contains("lockstep.toml") && text(&output).contains("did you mean"), "{}", text(&output));
+    let output = lockstep(dir.path(), &["check", "--json"]);
+    let line: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((code(&output), line["exit"].as_u64()), (2, Some(2)));
+    assert_eq!(code(&lockstep(dir.path(), &["status", "--config", "none.toml"])), 2);
+}
+
+#[test]
+fn peers_that_do_not_answer_are_exit_3_and_each_is_named() {
+    let dir = clinic();
+    let output = lockstep(dir.path(), &["check"]);
+    assert_eq!(code(&output), 3, "{}", text(&output));
+    assert!(text(&output).contains("source: ") && text(&output).contains("sink: "), "{}", text(&output));
+    assert!(!text(&output).contains("canary"));
+}
+
+#[test]
+fn questions_to_an_engine_that_does_not_run_are_exit_6() {
+    let dir = clinic();
+    for args in [&["status"][..], &["parked", "ls"], &["held", "ls"], &["held", "answer", "source:legacy", "accept"]] {
+        let output = lockstep(dir.path(), args);
+        assert_eq!(code(&output), 6, "{args:?}: {}", text(&output));
+        assert!(text(&output).contains("lockstep run"), "{}", text(&output));
+    }
+}
+
+#[test]
+fn a_map_is_activated_without_an_engine_by_this_user_and_once() {
+    let dir = clinic();
+    assert_eq!(code(&lockstep(dir.path(), &["activate", "--dry-run"])), 0);
+    assert!(!dir.path().join("data/journal").exists(), "a dry run writes nothing");
+    let output = lockstep(dir.path(), &["activate"]);
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    assert!(text(&lockstep(dir.path(), &["activate"])).contains("is in force already"));
+    let output = lockstep(dir.path(), &["journal", "ls"]);
+    assert!(text(&output).contains("Activated") && text(&output).contains("by unix "), "{}", text(&output));
+    assert!(text(&output).contains("durable through 1:2"), "{}", text(&output));
+    let output = lockstep(dir.path(), &["journal", "show", "1:2", "--json"]);
+    let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((shown["kind"].as_str(), shown["entry"].as_str()), (Some("Activated"), Some("1:2")));
+    assert_eq!(code(&lockstep(dir.path(), &["journal", "show", "1:99"])), 1);
+    assert_eq!(code(&lockstep(dir.path(), &["journal", "verify"])), 0);
+    assert_eq!(code(&lockstep(dir.path(), &["replay", "check"])), 0);
+    let rebuilt = text(&lockstep(dir.path(), &["state", "rebuild"]));
+    assert!(rebuilt.starts_with("state "), "{rebuilt}");
+}
+
+#[test]
+fn a_changed_byte_in_the_journal_is_exit_1_and_named() {
+    let dir = clinic();
+    assert_eq!(code(&lockstep(dir.path(), &["activate"])), 0);
+    let segment = fs::read_dir(dir.path().join("data/journal")).unwrap();
+    let segment = segment.map(|file| file.unwrap().path()).find(|path| path.extension().is_some_and(|e| e == "log"));
+    let (path, mut bytes) = segment.map(|path| (path.clone(), fs::read(path).unwrap())).unwrap();
+    let at = bytes.windows(5).position(|window| window == b"map: ").unwrap();
+    bytes[at] ^= 1;
+    fs::write(path, bytes).unwrap();
+    let output = lockstep(dir.path(), &["journal", "verify"]);
+    assert_eq!(code(&output), 1, "{}", text(&output));
+    assert!(text(&output).contains("journal: BROKEN"), "{}", text(&output));
+}
+
+#[test]
+fn a_run_without_peers_waits_for_them_and_stops_in_good_order() {
+    let dir = clinic();
+    let running = Command::new(env!("CARGO_BIN_EXE_lockstep"))
+        .args(["run", "--log", "json"])
+        .current_dir(dir.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut status = lockstep(dir.path(), &["status", "--json"]);
+    for _ in 0..500 {
+        if code(&status) == 0 && text(&status).contains("\"down\"") {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        status = lockstep(dir.path(), &["status", "--json"]);
+    }
+    let told: Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!(told["source"]["state"].as_str(), Some("down"), "{told}");
+    assert!(told["map"]["none"].as_str().unwrap().contains("captures only"), "{told}");
+    let second = lockstep(dir.path(), &["run"]);
+    assert_eq!(code(&second), 6, "{}", text(&second));
+    assert!(text(&second).contains(&running.id().to_string()), "{}", text(&second));
+    assert_eq!(code(&lockstep(dir.path(), &["state", "rebuild"])), 6);
+    let output = lockstep(dir.path(), &["activate"]);
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    let pid = rustix::process::Pid::from_raw(i32::try_from(running.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let output = running.wait_with_output().unwrap();
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{log}");
+    assert!(log.contains("cannot be reached") && !log.contains("canary"), "{log}");
+    assert!(!dir.path().join("data/control.sock").exists());
+}
