@@ -340,6 +340,18 @@ mod tests {
     }
 
     #[test]
+    fn the_example_is_read_and_unknown_keys_are_not() {
+        let mut example: toml::Table = toml::from_str(include_str!("../example.toml")).unwrap();
+        assert_eq!(example.remove("kind"), Some("postgres".into()), "the catalogue takes it");
+        let config: Config = example.clone().try_into().unwrap();
+        assert_eq!(config.password, Some(SecretRef::File("secrets/capture".into())));
+        let options = config.options("clinic", "legacy".into(), None, Some(Vec::new())).unwrap();
+        assert_eq!((options.tables.len(), options.name().as_str()), (4, "lockstep_clinic"));
+        example.insert("passwort".to_owned(), "x".into());
+        assert!(example.try_into::<Config>().is_err());
+    }
+
+    #[test]
     fn all_faults_come_at_once() {
         let mut wrong = config("postgres://u@h/d", &["patient", "public.a", "public.a"]);
         wrong.chunk_rows = 0;

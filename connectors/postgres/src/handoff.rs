@@ -5,11 +5,12 @@
 //! still running for every snapshot. A chunk that misses it would bring back the rows as they were before.
 
 use crate::{
+    batch::Batch,
     error::Error,
     session::Task,
-    snapshot::{Read, Verdict, precedes},
+    snapshot::{ChunkRead, Read, Verdict, precedes},
 };
-use model::SourcePosition;
+use model::{Chunk, SnapshotMark, SourcePosition};
 use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 
@@ -29,6 +30,30 @@ pub(crate) struct Settled {
     pub(crate) read: Read,
     pub(crate) low: SourcePosition,
     pub(crate) high: SourcePosition,
+}
+
+impl Settled {
+    /// The chunk, and `Ready` behind a table's last one.
+    pub(crate) fn push(self, batch: &mut Batch) {
+        let Settled { read, low, high } = self;
+        let schema = read.plan.fingerprint();
+        if let Some(ChunkRead { number, from: key_from, to: key_to, rows, .. }) = read.chunk {
+            batch.chunk(|source, incarnation| Chunk {
+                source,
+                incarnation,
+                schema,
+                number,
+                key_from,
+                key_to,
+                rows,
+                low,
+                high,
+            });
+        }
+        if read.last {
+            batch.snapshot(SnapshotMark::Ready { table: read.plan.schema().table.clone(), at: high });
+        }
+    }
 }
 
 /// Joins reads and marks.
@@ -145,11 +170,7 @@ impl Handoff {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        catalog::schema,
-        position::Lsn,
-        snapshot::{ChunkRead, Visible},
-    };
+    use crate::{catalog::schema, position::Lsn, snapshot::Visible};
     use schemas::Plan;
     use std::sync::Arc;
 

@@ -6,6 +6,7 @@
 //! * The server is read, never written: logical messages and the slot are all that is ever ours there.
 //! * No text of an error, log or `Debug` holds a value of a row.
 
+mod batch;
 mod catalog;
 mod config;
 mod error;
@@ -22,6 +23,7 @@ mod snapshot;
 mod source;
 mod status;
 mod stream;
+mod transaction;
 pub mod values;
 mod wire;
 

@@ -8,7 +8,7 @@
 use crate::{
     catalog::{Shape, schema},
     error::Error,
-    pgoutput::{Datum, Malformed, Old, Relation, Tuple},
+    pgoutput::{Datum, Malformed, Old, Relation, Relations as Numbers, Tuple},
     session::Sql,
     values,
 };
@@ -19,9 +19,15 @@ use std::{
     sync::Arc,
 };
 
-/// One captured relation.
-pub(crate) struct Table {
+/// A change of a captured table, as bytes of this plan.
+pub(crate) struct Made {
     pub(crate) plan: Arc<Plan>,
+    pub(crate) change: RowChange,
+}
+
+/// One captured relation.
+struct Table {
+    plan: Arc<Plan>,
     /// Which columns a key-only old row carries.
     identity: Vec<bool>,
 }
@@ -81,16 +87,18 @@ impl Relations {
         Ok(())
     }
 
-    /// A captured relation; `None` for one that is only published.
-    pub(crate) fn get(&self, relation: u32) -> Result<Option<&Table>, Error> {
-        self.known
-            .get(&relation)
-            .map(Option::as_ref)
-            .ok_or_else(|| Error::Protocol(format!("relation {relation} was not introduced")))
+    /// The captured tables among these relations.
+    pub(crate) fn names(&self, numbers: Numbers<'_>) -> Result<Vec<TableName>, Error> {
+        let mut tables = Vec::new();
+        for number in numbers.iter() {
+            let known = self.known.get(&number).ok_or_else(|| unknown(number))?;
+            tables.extend(known.as_ref().map(|table| table.plan.schema().table.clone()));
+        }
+        Ok(tables)
     }
 
     /// An inserted row.
-    pub(crate) fn insert(&mut self, relation: u32, new: Tuple<'_>) -> Result<Option<(Arc<Plan>, RowChange)>, Error> {
+    pub(crate) fn insert(&mut self, relation: u32, new: Tuple<'_>) -> Result<Option<Made>, Error> {
         self.change(relation, |encoder| Ok(RowChange::Insert(encoder.row(new)?)))
     }
 
@@ -100,7 +108,7 @@ impl Relations {
         relation: u32,
         old: Option<Old<'_>>,
         new: Tuple<'_>,
-    ) -> Result<Option<(Arc<Plan>, RowChange)>, Error> {
+    ) -> Result<Option<Made>, Error> {
         self.change(relation, |encoder| {
             let before = old.map(|old| encoder.old(old)).transpose()?;
             let after = match old {
@@ -112,7 +120,7 @@ impl Relations {
     }
 
     /// A deleted row.
-    pub(crate) fn delete(&mut self, relation: u32, old: Old<'_>) -> Result<Option<(Arc<Plan>, RowChange)>, Error> {
+    pub(crate) fn delete(&mut self, relation: u32, old: Old<'_>) -> Result<Option<Made>, Error> {
         self.change(relation, |encoder| Ok(RowChange::Delete { before: encoder.old(old)? }))
     }
 
@@ -120,17 +128,21 @@ impl Relations {
         &mut self,
         relation: u32,
         make: impl FnOnce(&mut Encoder<'_>) -> Result<RowChange, Error>,
-    ) -> Result<Option<(Arc<Plan>, RowChange)>, Error> {
+    ) -> Result<Option<Made>, Error> {
         let Relations { known, writer, scratch, .. } = self;
         match known.get(&relation) {
             Some(Some(table)) => {
                 let change = make(&mut Encoder { table, writer, scratch })?;
-                Ok(Some((Arc::clone(&table.plan), change)))
+                Ok(Some(Made { plan: Arc::clone(&table.plan), change }))
             }
             Some(None) => Ok(None),
-            None => Err(Error::Protocol(format!("relation {relation} was not introduced"))),
+            None => Err(unknown(relation)),
         }
     }
+}
+
+fn unknown(relation: u32) -> Error {
+    Error::Protocol(format!("relation {relation} was not introduced"))
 }
 
 struct Encoder<'e> {

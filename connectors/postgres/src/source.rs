@@ -5,6 +5,7 @@
 //! * What is asked of the server is `passed`, what is confirmed to it is at or below the durable `passed` (J10).
 
 use crate::{
+    batch::Batch,
     catalog::Shape,
     config::{Options, Place},
     error::Error,
@@ -17,7 +18,7 @@ use crate::{
     slot::{self, Identity, SlotState},
     snapshot::{Place as ReadPlace, Progress, SnapshotReader},
     status::Status,
-    stream::{Batch, Stream},
+    stream::Stream,
     wire::Wire,
 };
 use model::{Entry, SnapshotMark, SourcePosition, TableName};
@@ -106,16 +107,18 @@ impl PostgresSource {
         }
         let mut wire = Wire::open(connect(options).await.map_err(Fault::from)?, options).await.map_err(Fault::from)?;
         let here = Identity::ask(&mut wire).await.map_err(Fault::from)?;
-        let mut batch = Batch::default();
+        let mut batch = Batch::new(options.system.clone(), resume.incarnation);
         let passed = if resume.started {
             let slot = slot::released(&sql, &options.name()).await.map_err(Fault::from)?;
             let passed = resume.passed.as_ref().and_then(Lsn::of).unwrap_or_default();
             slot::check(options, slot.as_ref(), &here, resume.identity.as_deref(), passed)?;
             passed
         } else {
-            self.new_slot(&sql, &mut wire, &here, &resume, &mut batch).await.map_err(Fault::from)?
+            self.new_slot(&sql, &mut wire, &here, &mut batch).await.map_err(Fault::from)?
         };
-        self.start_new_tables(&resume, passed, &mut batch);
+        if resume.started {
+            self.start_new_tables(&resume, passed, &mut batch);
+        }
         Ok(self.streaming(sql, wire, resume, passed, batch).await.map_err(Fault::from)?)
     }
 
@@ -125,7 +128,6 @@ impl PostgresSource {
         sql: &Sql,
         wire: &mut Wire<Bytestream>,
         here: &Identity,
-        resume: &Resume,
         batch: &mut Batch,
     ) -> Result<Lsn, Error> {
         let name = self.options.name();
@@ -137,17 +139,8 @@ impl PostgresSource {
             tracing::warn!(source = %system, ?pids, "the slot waits until these processes have ended their transactions");
         };
         let (point, _) = slot::create(wire, sql, &name, false, &mut told).await?;
-        let (source, incarnation) = (self.options.system.clone(), resume.incarnation);
-        let mark = SnapshotMark::Started { tables: self.options.tables.clone(), at: point.position() };
-        batch.push(Entry::Snapshot { source: source.clone(), incarnation, mark });
-        let content = here.text().into_bytes().into();
-        batch.push(Entry::Message {
-            source,
-            incarnation,
-            position: point.change(0),
-            prefix: IDENTITY_PREFIX.into(),
-            content,
-        });
+        batch.snapshot(SnapshotMark::Started { tables: self.options.tables.clone(), at: point.position() });
+        batch.message(point.change(0), IDENTITY_PREFIX, here.text().as_bytes());
         Ok(point)
     }
 
@@ -155,9 +148,8 @@ impl PostgresSource {
     fn start_new_tables(&self, resume: &Resume, passed: Lsn, batch: &mut Batch) {
         let new: Vec<TableName> =
             self.options.tables.iter().filter(|table| !resume.tables.contains_key(*table)).cloned().collect();
-        if resume.started && !new.is_empty() {
-            let mark = SnapshotMark::Started { tables: new, at: passed.position() };
-            batch.push(Entry::Snapshot { source: self.options.system.clone(), incarnation: resume.incarnation, mark });
+        if !new.is_empty() {
+            batch.snapshot(SnapshotMark::Started { tables: new, at: passed.position() });
         }
     }
 
@@ -189,8 +181,7 @@ impl PostgresSource {
         let updates = Arc::clone(&status).run(write, every);
         let (handoff, progress) = self.first_read(&resume, &shapes).await?;
         let stream = Stream {
-            source: options.system.clone(),
-            incarnation: resume.incarnation,
+            name,
             frames,
             pace: Pace::new(matches!(options.address.place, Place::Tcp(..))),
             relations: Relations::new(&options.tables, &shapes),

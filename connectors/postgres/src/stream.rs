@@ -1,36 +1,31 @@
 //! From the socket to entries.
 //!
-//! A transaction comes as `Begin`, changes, `Commit`, and only once it has committed. Each change becomes one `Row` entry at
-//! (commit LSN, ordinal); the last word is `Commit`, or the row itself says so where it is alone. What is confirmed to the
-//! server is decided elsewhere: [`Status`] hears it from the handle, after the entries are durable (J10).
-//! Invariants:
+//! A transaction comes as `Begin`, changes, `Commit`, and only once it has committed. Each change becomes a `Row` at (commit
+//! LSN, ordinal); the last word is `Commit`, or the row itself says so where it is alone. What is confirmed to the server is
+//! decided elsewhere: [`Status`] hears it through the handle, after the entries are durable (J10).
 //! * Entries come in the order of their positions. A row is held back until the next message says whether it is alone.
 //! * `Schema` precedes the first row that cites it. Chunks stand between transactions, behind their high mark (J8).
 //! * A keepalive's position becomes an entry, at most one per silent `heartbeat`, and never inside a transaction (J35).
 
 use crate::{
+    batch::Batch,
     config::Options,
     error::Error,
-    handoff::{Handoff, Settled},
+    handoff::Handoff,
     pace::Pace,
     pgoutput::{self, Message},
     position::Lsn,
-    relation::Relations,
+    relation::{Made, Relations},
     session::{Bytestream, Sql, Task},
     status::Status,
-    wire::{Frame, Frames, server_error},
+    transaction::Transaction,
+    wire::{Event, Frames},
 };
-use model::{
-    Chunk, CommitEnd, Entry, Fingerprint, Incarnation, RowChange, RowEntry, SnapshotMark, SourcePosition, SystemId,
-    TableName, Timestamp,
-};
+use model::{Entry, Fingerprint, SourcePosition, TableName, Timestamp};
 use schemas::Plan;
-use std::{collections::BTreeMap, mem, sync::Arc, time::Duration, time::Instant};
+use std::{collections::BTreeMap, future::pending, sync::Arc, time::Duration, time::Instant};
 use tokio::io::ReadHalf;
 
-/// A batch is handed over at about this size, or this age, or as soon as nothing more is waiting.
-const BATCH_BYTES: usize = 1 << 20;
-const BATCH_AGE: Duration = Duration::from_millis(20);
 /// A source that is alive says so this often.
 const IDLE: Duration = Duration::from_secs(1);
 /// After this many silent seconds the server is asked for a sign, and after that many given up.
@@ -40,8 +35,8 @@ const GIVE_UP_AFTER: u64 = 60;
 /// An open change stream.
 pub(crate) struct Stream {
     pub(crate) options: Arc<Options>,
-    pub(crate) source: SystemId,
-    pub(crate) incarnation: Incarnation,
+    /// The pipeline's name on the server: of its slot, its publication, its messages.
+    pub(crate) name: String,
     pub(crate) frames: Frames<ReadHalf<Bytestream>>,
     pub(crate) pace: Pace,
     pub(crate) relations: Relations,
@@ -50,7 +45,7 @@ pub(crate) struct Stream {
     pub(crate) handoff: Option<Handoff>,
     pub(crate) status: Arc<Status>,
     pub(crate) _updates: Task,
-    /// The shape that each table's rows cite, as far as it is announced.
+    /// The shape that each table's rows cite, as far as it was said.
     pub(crate) announced: BTreeMap<TableName, Fingerprint>,
     /// Up to where entries were made, and when that last moved.
     pub(crate) passed: Lsn,
@@ -61,88 +56,71 @@ pub(crate) struct Stream {
     pub(crate) batch: Batch,
 }
 
-/// A transaction whose end has not come yet.
-pub(crate) struct Transaction {
-    commit: Lsn,
-    xid: u32,
-    ordinal: u32,
-    rows: u64,
-    /// Whether it made entries other than rows.
-    others: bool,
-    held: Option<RowEntry>,
-}
-
-/// Entries on their way.
-#[derive(Default)]
-pub(crate) struct Batch {
-    pub(crate) entries: Vec<Entry>,
-    bytes: usize,
-    since: Option<Instant>,
-}
-
 impl Stream {
-    /// The next entries, as soon as there are some; none after a second of silence.
+    /// The next entries, as soon as there are some; none after a second of silence. Dropping the future loses nothing.
     pub(crate) async fn next_batch(&mut self) -> Result<Vec<Entry>, Error> {
         loop {
-            self.take_frames().await?;
+            self.take_messages().await?;
             self.settle()?;
             let now = Instant::now();
-            if self.batch.is_full(now) {
+            if self.batch.is_due(now) {
                 return Ok(self.batch.take());
             }
-            if let Some(nap) = self.pace.nap(now) {
+            let nap = self.pace.nap(now);
+            if let Some(nap) = nap {
                 tokio::time::sleep(nap).await;
             }
             let count = self.frames.read_now().await?;
             self.pace.read(count);
-            if count > 0 {
+            // In a flood the next millisecond brings more: one large batch costs less than many small ones.
+            if count > 0 || (nap.is_some() && !self.batch.is_empty()) {
                 continue;
             }
-            if !self.batch.entries.is_empty() {
+            if !self.batch.is_empty() {
                 return Ok(self.batch.take());
             }
+            let arrived = async {
+                match &mut self.handoff {
+                    Some(handoff) => handoff.arrived().await,
+                    None => pending().await,
+                }
+            };
             tokio::select! {
-                read = self.frames.read() => {
-                    self.pace.read(read?);
-                    self.silent = 0;
-                }
-                arrived = arrived(&mut self.handoff) => if !arrived? { self.handoff = None },
-                () = tokio::time::sleep(IDLE) => {
-                    self.silent += 1;
-                    if self.silent >= GIVE_UP_AFTER {
-                        return Err(Error::Silent(self.silent));
-                    }
-                    if self.silent.is_multiple_of(ASK_AFTER) || self.moved_at.elapsed() >= self.options.heartbeat {
-                        self.status.ask();
-                    }
-                    return Ok(Vec::new());
-                }
+                count = self.frames.read() => self.pace.read(count?),
+                more = arrived => if !more? { self.handoff = None },
+                () = tokio::time::sleep(IDLE) => return self.idle(),
             }
         }
     }
 
-    /// Takes every message that is here whole, until the batch is full.
-    async fn take_frames(&mut self) -> Result<(), Error> {
-        while self.batch.bytes < BATCH_BYTES {
-            let Some(Frame { tag, body }) = self.frames.next()? else { break };
-            let message = match (tag, body) {
-                (b'd', [b'w', rest @ ..]) => rest.get(24..).unwrap_or_default(),
-                (b'd', [b'k', rest @ ..]) => {
-                    let (end, reply) = (rest.first_chunk::<8>(), rest.get(16) == Some(&1));
-                    let end = Lsn(end.map_or(0, |end| u64::from_be_bytes(*end)));
+    /// Nothing came for a second. The server's sign is a keepalive, which also says how far its log is.
+    fn idle(&mut self) -> Result<Vec<Entry>, Error> {
+        self.silent += 1;
+        if self.silent >= GIVE_UP_AFTER {
+            return Err(Error::Silent(self.silent));
+        }
+        if self.silent.is_multiple_of(ASK_AFTER) || self.moved_at.elapsed() >= self.options.heartbeat {
+            self.status.ask();
+        }
+        Ok(Vec::new())
+    }
+
+    /// Takes every message that is here whole, until the batch is large.
+    async fn take_messages(&mut self) -> Result<(), Error> {
+        while !self.batch.is_large() {
+            let Some(event) = self.frames.event()? else { break };
+            self.silent = 0;
+            let bytes = match event {
+                Event::Change(bytes) => bytes,
+                Event::Keepalive { end, reply } => {
                     self.keepalive(end, reply);
                     continue;
                 }
-                (b'E', body) => return Err(server_error("streaming changes", body)),
-                (b'c' | b'C' | b'Z', _) => return Err(Error::Closed),
-                _ => continue,
+                Event::Notice => continue,
             };
             self.pace.message();
-            match pgoutput::parse(message)? {
-                Message::Begin { commit, xid, .. } => {
-                    self.transaction =
-                        Some(Transaction { commit, xid, ordinal: 0, rows: 0, others: false, held: None });
-                }
+            match pgoutput::parse(bytes)? {
+                Message::Begin { commit, xid, .. } => self.transaction = Some(Transaction::begin(commit, xid)),
                 Message::Relation(relation) => self.relations.define(relation, &self.sql).await?,
                 Message::Insert { relation, new } => {
                     let made = self.relations.insert(relation, new)?;
@@ -157,15 +135,12 @@ impl Stream {
                     self.row(made)?;
                 }
                 Message::Truncate(numbers) => {
-                    let mut tables = Vec::new();
-                    for number in numbers.iter() {
-                        tables.extend(self.relations.get(number)?.map(|table| table.plan.schema().table.clone()));
-                    }
+                    let tables = self.relations.names(numbers)?;
                     self.truncate(tables)?;
                 }
-                Message::Logical { transactional: true, prefix, content } if prefix == self.options.name() => {
+                Message::Logical { transactional: true, prefix, content } if *prefix == self.name => {
                     let content = content.to_vec();
-                    self.own_message(content.into())?;
+                    self.own_message(&content)?;
                 }
                 Message::Commit { commit, end, at } => self.commit(commit, end, at)?,
                 Message::Logical { .. } | Message::Origin | Message::Type => {}
@@ -174,81 +149,58 @@ impl Stream {
         Ok(())
     }
 
-    fn row(&mut self, made: Option<(Arc<Plan>, RowChange)>) -> Result<(), Error> {
-        let Some((plan, change)) = made else { return Ok(()) };
-        let position = self.next_position()?;
+    fn row(&mut self, made: Option<Made>) -> Result<(), Error> {
+        let Some(Made { plan, change }) = made else { return Ok(()) };
+        let position = inside(&mut self.transaction)?.next_position()?;
         self.announce(&plan, position);
-        let (source, incarnation) = (self.source.clone(), self.incarnation);
-        let row = RowEntry { source, incarnation, position, schema: plan.fingerprint(), change, commit: None };
-        let transaction = inside(&mut self.transaction)?;
-        transaction.rows += 1;
-        if let Some(before) = transaction.held.replace(row) {
-            self.batch.push(Entry::Row(before));
-        }
+        let row = self.batch.make_row(position, &plan, change);
+        inside(&mut self.transaction)?.row(row, &mut self.batch);
         Ok(())
     }
 
     fn truncate(&mut self, tables: Vec<TableName>) -> Result<(), Error> {
-        if tables.is_empty() {
-            return Ok(());
+        let transaction = inside(&mut self.transaction)?;
+        let position = transaction.next_position()?;
+        if !tables.is_empty() {
+            transaction.other(&mut self.batch);
+            self.batch.truncate(position, tables);
         }
-        let position = self.next_position()?;
-        let (source, incarnation) = (self.source.clone(), self.incarnation);
-        self.push_other(Entry::Truncate { source, incarnation, position, tables })
+        Ok(())
     }
 
     /// Marks are for the first read, fences for whoever waits for them in the journal.
-    fn own_message(&mut self, content: Box<[u8]>) -> Result<(), Error> {
-        let position = self.next_position()?;
+    fn own_message(&mut self, content: &[u8]) -> Result<(), Error> {
+        let transaction = inside(&mut self.transaction)?;
+        let position = transaction.next_position()?;
         if content.starts_with(b"fence ") {
-            let (source, incarnation, prefix) = (self.source.clone(), self.incarnation, self.options.name().into());
-            return self.push_other(Entry::Message { source, incarnation, position, prefix, content });
-        }
-        if let (Some(handoff), Ok(text)) = (&mut self.handoff, str::from_utf8(&content)) {
+            transaction.other(&mut self.batch);
+            self.batch.message(position, &self.name, content);
+        } else if let (Some(handoff), Ok(text)) = (&mut self.handoff, str::from_utf8(content)) {
             handoff.mark(text, position);
         }
         Ok(())
     }
 
-    fn commit(&mut self, commit: Lsn, end: Lsn, committed_at: Timestamp) -> Result<(), Error> {
-        let position = self.next_position()?;
-        let Some(Transaction { commit: begun, xid, rows, others, held, .. }) = self.transaction.take() else {
-            return Err(Error::Protocol("a commit without a transaction".to_owned()));
-        };
-        if begun != commit {
-            return Err(Error::Protocol(format!("the transaction of {begun} ends as that of {commit}")));
-        }
+    fn commit(&mut self, commit: Lsn, end: Lsn, at: Timestamp) -> Result<(), Error> {
+        let transaction = self.transaction.take().ok_or_else(outside)?;
         if let Some(handoff) = &mut self.handoff {
-            handoff.delivered(xid);
+            handoff.delivered(transaction.xid());
         }
-        if rows > 0 || others {
-            let (source, incarnation) = (self.source.clone(), self.incarnation);
-            let end_of =
-                CommitEnd { end: end.position(), count: rows, transaction: xid.to_string().into(), committed_at };
-            match held {
-                Some(row) if rows == 1 && !others => {
-                    self.batch.push(Entry::Row(RowEntry { commit: Some(end_of), ..row }))
-                }
-                held => {
-                    self.batch.extend(held.map(Entry::Row));
-                    self.batch.push(Entry::Commit { source, incarnation, position, commit: end_of });
-                }
-            }
+        if transaction.end(commit, end, at, &mut self.batch)? {
             (self.passed, self.moved_at) = (end, Instant::now());
         }
         self.settle()
     }
 
-    /// The server has sent everything up to `end`. Worth an entry only if it was silent for long (J35): without one the
-    /// server would keep its log for a source that has long seen it.
+    /// The server has sent everything up to `end`. That is worth an entry only after a long silence (J35); without one
+    /// the server would keep its log for a source that has long seen it.
     fn keepalive(&mut self, end: Lsn, reply: bool) {
         if reply {
             self.status.reply();
         }
         let idle = self.transaction.is_none() && self.moved_at.elapsed() >= self.options.heartbeat;
         if idle && end > self.passed {
-            let (source, incarnation) = (self.source.clone(), self.incarnation);
-            self.batch.push(Entry::Heartbeat { source, incarnation, position: end.position() });
+            self.batch.heartbeat(end);
             (self.passed, self.moved_at) = (end, Instant::now());
         }
     }
@@ -257,20 +209,10 @@ impl Stream {
     fn settle(&mut self) -> Result<(), Error> {
         while self.transaction.is_none()
             && let Some(handoff) = &mut self.handoff
-            && let Some(Settled { read, low, high }) = handoff.settle()?
+            && let Some(settled) = handoff.settle()?
         {
-            let (source, incarnation) = (self.source.clone(), self.incarnation);
-            if let Some(chunk) = read.chunk {
-                self.announce(&read.plan, low);
-                let (source, schema) = (source.clone(), read.plan.fingerprint());
-                let (number, key_from, key_to, rows) = (chunk.number, chunk.from, chunk.to, chunk.rows);
-                let chunk = Chunk { source, incarnation, schema, number, key_from, key_to, rows, low, high };
-                self.batch.push(Entry::Chunk(chunk));
-            }
-            if read.last {
-                let mark = SnapshotMark::Ready { table: read.plan.schema().table.clone(), at: high };
-                self.batch.push(Entry::Snapshot { source, incarnation, mark });
-            }
+            self.announce(&settled.read.plan, settled.low);
+            settled.push(&mut self.batch);
         }
         Ok(())
     }
@@ -278,75 +220,20 @@ impl Stream {
     /// Says a table's shape before anything cites it.
     fn announce(&mut self, plan: &Plan, position: SourcePosition) {
         let (table, fingerprint) = (&plan.schema().table, plan.fingerprint());
-        if self.announced.get(table) == Some(&fingerprint) {
-            return;
+        if self.announced.get(table) != Some(&fingerprint) {
+            self.announced.insert(table.clone(), fingerprint);
+            if let Some(transaction) = &mut self.transaction {
+                transaction.release(&mut self.batch);
+            }
+            self.batch.schema(position, plan);
         }
-        self.announced.insert(table.clone(), fingerprint);
-        if let Some(row) = self.transaction.as_mut().and_then(|transaction| transaction.held.take()) {
-            self.batch.push(Entry::Row(row));
-        }
-        let (source, incarnation, schema) = (self.source.clone(), self.incarnation, plan.schema().clone());
-        self.batch.push(Entry::Schema { source, incarnation, position, fingerprint, schema });
-    }
-
-    fn push_other(&mut self, entry: Entry) -> Result<(), Error> {
-        let transaction = inside(&mut self.transaction)?;
-        transaction.others = true;
-        if let Some(row) = transaction.held.take() {
-            self.batch.push(Entry::Row(row));
-        }
-        self.batch.push(entry);
-        Ok(())
-    }
-
-    fn next_position(&mut self) -> Result<SourcePosition, Error> {
-        let transaction = inside(&mut self.transaction)?;
-        transaction.ordinal =
-            transaction.ordinal.checked_add(1).ok_or_else(|| Error::Protocol("too many changes".to_owned()))?;
-        Ok(transaction.commit.change(transaction.ordinal))
     }
 }
 
 fn inside(transaction: &mut Option<Transaction>) -> Result<&mut Transaction, Error> {
-    transaction.as_mut().ok_or_else(|| Error::Protocol("a change outside a transaction".to_owned()))
+    transaction.as_mut().ok_or_else(outside)
 }
 
-async fn arrived(handoff: &mut Option<Handoff>) -> Result<bool, Error> {
-    match handoff {
-        Some(handoff) => handoff.arrived().await,
-        None => std::future::pending().await,
-    }
-}
-
-impl Batch {
-    pub(crate) fn push(&mut self, entry: Entry) {
-        self.since.get_or_insert_with(Instant::now);
-        self.bytes += weight(&entry);
-        self.entries.push(entry);
-    }
-
-    fn extend(&mut self, entries: impl IntoIterator<Item = Entry>) {
-        entries.into_iter().for_each(|entry| self.push(entry));
-    }
-
-    fn is_full(&self, now: Instant) -> bool {
-        self.bytes >= BATCH_BYTES || self.since.is_some_and(|since| now.duration_since(since) >= BATCH_AGE)
-    }
-
-    fn take(&mut self) -> Vec<Entry> {
-        mem::take(self).entries
-    }
-}
-
-/// About how much memory an entry holds.
-fn weight(entry: &Entry) -> usize {
-    let content = match entry {
-        Entry::Row(RowEntry { change: RowChange::Insert(row) | RowChange::Delete { before: row }, .. }) => row.0.len(),
-        Entry::Row(RowEntry { change: RowChange::Update { before, after }, .. }) => {
-            before.as_ref().map_or(0, |row| row.0.len()) + after.0.len()
-        }
-        Entry::Chunk(chunk) => chunk.rows.iter().map(|row| row.0.len() + size_of::<model::Row>()).sum(),
-        _ => 0,
-    };
-    size_of::<Entry>() + content
+fn outside() -> Error {
+    Error::Protocol("a change outside a transaction".to_owned())
 }

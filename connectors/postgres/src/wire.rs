@@ -2,7 +2,7 @@
 //!
 //! Generic over the byte stream. Reads frames borrowed from one buffer; never looks into what a change says.
 
-use crate::{config::Options, error::Error, session::SETTINGS};
+use crate::{config::Options, error::Error, position::Lsn, session::SETTINGS};
 use bytes::{Buf, BytesMut};
 use postgres_protocol::{
     authentication::{md5_hash, sasl},
@@ -21,6 +21,16 @@ const MESSAGE_BYTES_MAX: usize = 1 << 30;
 pub(crate) struct Frame<'a> {
     pub(crate) tag: u8,
     pub(crate) body: &'a [u8],
+}
+
+/// What comes on a started change stream.
+pub(crate) enum Event<'a> {
+    /// A message of the output plugin.
+    Change(&'a [u8]),
+    /// Everything up to `end` was sent; `reply`: the server wants to hear from us now.
+    Keepalive { end: Lsn, reply: bool },
+    /// A notice or a changed setting.
+    Notice,
 }
 
 /// The server's messages, cut from the byte stream.
@@ -54,6 +64,22 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         }
         self.at = end;
         Ok(Some(Frame { tag, body: &self.buffer[start..end] }))
+    }
+
+    /// The next event of a started change stream, if it is here whole.
+    pub(crate) fn event(&mut self) -> Result<Option<Event<'_>>, Error> {
+        let Some(Frame { tag, body }) = self.next()? else { return Ok(None) };
+        match (tag, body) {
+            // Start, end and clock come first.
+            (b'd', [b'w', rest @ ..]) => Ok(Some(Event::Change(rest.get(24..).unwrap_or_default()))),
+            (b'd', [b'k', rest @ ..]) => {
+                let end = rest.first_chunk::<8>().map_or(0, |end| u64::from_be_bytes(*end));
+                Ok(Some(Event::Keepalive { end: Lsn(end), reply: rest.get(16) == Some(&1) }))
+            }
+            (b'E', body) => Err(server_error("streaming changes", body)),
+            (b'c' | b'C' | b'Z', _) => Err(Error::Closed),
+            _ => Ok(Some(Event::Notice)),
+        }
     }
 
     fn make_room(&mut self) {

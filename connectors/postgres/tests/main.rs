@@ -1,5 +1,7 @@
 //! The connector against a real PostgreSQL: what a transaction becomes, the first read, refusals, ways in, values.
 
+#![expect(clippy::unwrap_used, reason = "these are tests: a panic is their report")]
+
 mod capture;
 mod cluster;
 mod first_read;
