@@ -1,0 +1,77 @@
+//! Benches: ours beside a reference on the same data, in the same rounds.
+//!
+//! Asserts no figure: a bench fails only when its counts do not hold. Every figure is one JSON object a line.
+//! Invariants:
+//! * Ours and the reference alternate, and each round holds an A/A pair: two equal runs of the reference.
+//! * Rows, entries and resources are counted where they arrive; a rate is printed only for what really came.
+
+mod append;
+mod figure;
+mod mapping;
+mod outcome;
+mod process;
+
+use clap::{Parser, ValueEnum};
+use outcome::Outcome;
+use std::process::ExitCode;
+
+/// How much of everything, how often, how printed.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Options {
+    /// One JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+    /// Rounds; each holds one run of ours and two of the reference.
+    #[arg(long, default_value_t = 3)]
+    pub runs: usize,
+    /// Part of the full data: 0.05 for a look, 1 for a figure to quote.
+    #[arg(long, default_value_t = 1.0)]
+    pub scale: f64,
+}
+
+impl Options {
+    /// So many of `full`, at this scale; a multiple of `step`.
+    pub fn scaled(&self, full: u64, step: u64) -> u64 {
+        ((full as f64 * self.scale / step as f64).round() as u64).max(1) * step
+    }
+}
+
+/// Benches of Lockstep.
+#[derive(Parser)]
+#[command(name = "lockstep-bench", bin_name = "cargo x bench")]
+struct Cli {
+    /// Which; all when left out.
+    names: Vec<Bench>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Bench {
+    /// The embedded journal against raw write and fdatasync of the same bytes.
+    Append,
+    /// A row to a FHIR Observation, against a template of fixed functions.
+    Mapping,
+}
+
+impl Bench {
+    fn run(self, options: &Options) -> Outcome<()> {
+        match self {
+            Bench::Append => append::run(options),
+            Bench::Mapping => mapping::run(options),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let names = if cli.names.is_empty() { Bench::value_variants().to_vec() } else { cli.names };
+    let mut failed = false;
+    for bench in names {
+        if let Err(error) = bench.run(&cli.options) {
+            eprintln!("bench {bench:?}: {error}");
+            failed = true;
+        }
+    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
