@@ -6,6 +6,9 @@
 //! * Rows, entries and resources are counted where they arrive; a rate is printed only for what really came.
 
 mod append;
+mod capture;
+mod cluster;
+mod engine;
 mod figure;
 mod mapping;
 mod outcome;
@@ -44,6 +47,9 @@ struct Cli {
     names: Vec<Bench>,
     #[command(flatten)]
     options: Options,
+    /// Be the engine of a bench.
+    #[arg(long, hide = true)]
+    engine: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -52,6 +58,8 @@ enum Bench {
     Append,
     /// A row to a FHIR Observation, against a template of fixed functions.
     Mapping,
+    /// A backlog into the journal, against pg_recvlogical over the same transport.
+    Capture,
 }
 
 impl Bench {
@@ -59,12 +67,22 @@ impl Bench {
         match self {
             Bench::Append => append::run(options),
             Bench::Mapping => mapping::run(options),
+            Bench::Capture => capture::run(options),
         }
     }
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Some(order) = cli.engine {
+        return match engine::run(&order) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("engine: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let names = if cli.names.is_empty() { Bench::value_variants().to_vec() } else { cli.names };
     let mut failed = false;
     for bench in names {
