@@ -72,7 +72,8 @@ impl Prepared {
             Kind::A => insert(&cluster, rows)?,
             Kind::B => update(&cluster, rows)?,
         }
-        let upto = cluster.value("SELECT pg_current_wal_lsn()")?;
+        // Not what is written: the last commits may still be on their way to the disk.
+        let upto = cluster.value("SELECT pg_current_wal_insert_lsn()")?;
         cluster.sql("SELECT pg_switch_wal()")?;
         cluster.sql("CHECKPOINT")?;
         let mut prepared = Prepared { cluster, root, backlog: Backlog::default(), upto };
@@ -229,10 +230,7 @@ pub struct Used {
 /// Starts the engine in a process of its own, and stops it when its work is done.
 pub fn engine(order: &Order) -> Outcome<Used> {
     let started = Instant::now();
-    let mut child = Command::new(std::env::current_exe()?)
-        .args(["--engine", &order.text()])
-        .stdout(Stdio::piped())
-        .spawn()?;
+    let mut child = engine_command()?.args(["--engine", &order.text()]).stdout(Stdio::piped()).spawn()?;
     let out = child.stdout.take().ok_or_else(|| Failed::told("the engine has no output"))?;
     let mut line = String::new();
     BufReader::new(out).read_line(&mut line)?;
@@ -244,6 +242,17 @@ pub fn engine(order: &Order) -> Outcome<Used> {
         return Err(Failed::told(format!("the engine did not finish its work ({ended})")));
     }
     Ok(Used { seconds, cpu_s, rss_mib })
+}
+
+/// This program, run by another one where LOCKSTEP_BENCH_UNDER names it (`perf record -g`): for a profile, not a figure.
+fn engine_command() -> Outcome<Command> {
+    let own = std::env::current_exe()?;
+    let under = std::env::var("LOCKSTEP_BENCH_UNDER").unwrap_or_default();
+    let mut words = under.split_whitespace();
+    let Some(first) = words.next() else { return Ok(Command::new(own)) };
+    let mut command = Command::new(first);
+    command.args(words).arg(own);
+    Ok(command)
 }
 
 /// A copy of a `data_dir`.
