@@ -53,8 +53,7 @@ pub fn run(options: &Options) -> Outcome<()> {
         },
         || raw(&root.path().join("raw"), &writes, entries),
     )?;
-    let figure =
-        Figure { bench: "append", unit: "entries/s", against: "raw write + fdatasync", target: ">= 0.6" };
+    let figure = Figure { bench: "append", unit: "entries/s", against: "raw write + fdatasync", target: ">= 0.6" };
     figure.print(options, &rounds);
     Ok(())
 }

@@ -65,7 +65,8 @@ impl Prepared {
         if kind == Kind::B {
             insert(&cluster, rows)?;
         }
-        let order = Order { url: cluster.url(Transport::Tcp), data: text(&root.path().join("before")), until: Until::Ready };
+        let order =
+            Order { url: cluster.url(Transport::Tcp), data: text(&root.path().join("before")), until: Until::Ready };
         engine(&order)?;
         cluster.copy_slot(engine::SLOT, MASTER)?;
         match kind {

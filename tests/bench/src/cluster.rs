@@ -135,7 +135,8 @@ impl Cluster {
 
     /// Drops the slot if it is there, as soon as nobody reads it.
     pub fn drop_slot(&self, slot: &str) -> Outcome<()> {
-        let sql = format!("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '{slot}'");
+        let sql =
+            format!("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '{slot}'");
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             match self.sql(&sql) {

@@ -58,11 +58,6 @@ impl Figure<'_> {
         self.line(options, &format!("{} a/a", self.bench), &rounds.again, Some(&rounds.reference));
     }
 
-    /// Prints runs that have no reference but the target.
-    pub fn print_alone(&self, options: &Options, runs: &[Run]) {
-        self.line(options, self.bench, runs, None);
-    }
-
     fn line(&self, options: &Options, name: &str, ours: &[Run], reference: Option<&[Run]>) {
         let rate = |runs: &[Run]| median(runs.iter().map(|run| run.rate));
         let (own, other) = (rate(ours), reference.map(rate));

@@ -65,9 +65,8 @@ impl Children {
                 let last = stopped.load(Ordering::Acquire);
                 seen.extend(sample(parent, title));
                 if last {
-                    let used = |(pid, cpu): (&u32, &Duration)| {
-                        cpu.saturating_sub(base.get(pid).copied().unwrap_or_default())
-                    };
+                    let used =
+                        |(pid, cpu): (&u32, &Duration)| cpu.saturating_sub(base.get(pid).copied().unwrap_or_default());
                     return seen.iter().map(used).sum();
                 }
                 thread::sleep(Duration::from_millis(20));
