@@ -37,7 +37,7 @@ pub struct Cluster {
 /// The cluster of this test binary; none, with the reason printed, where there is no PostgreSQL.
 pub fn cluster() -> Option<&'static Cluster> {
     static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
-    CLUSTER.get_or_init(Cluster::start).as_ref()
+    CLUSTER.get_or_init(|| Cluster::start("")).as_ref()
 }
 
 fn find() -> Option<PathBuf> {
@@ -63,21 +63,10 @@ fn user() -> Option<(u32, u32)> {
 fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
     if let Some((user, group)) = user() {
-        command.uid(user).gid(group).groups_of(group);
+        command.uid(user).gid(group);
     }
     command.current_dir("/").env_remove("LC_ALL").env("LANG", "C.UTF-8");
     command
-}
-
-trait Groups {
-    fn groups_of(&mut self, group: u32) -> &mut Self;
-}
-
-impl Groups for Command {
-    /// `uid` alone drops the other groups of root already.
-    fn groups_of(&mut self, _: u32) -> &mut Self {
-        self
-    }
 }
 
 fn succeed(command: &mut Command) {
@@ -86,8 +75,8 @@ fn succeed(command: &mut Command) {
 }
 
 impl Cluster {
-    /// Makes and starts one.
-    pub fn start() -> Option<Cluster> {
+    /// Makes and starts one; `settings` come last and so hold.
+    pub fn start(settings: &str) -> Option<Cluster> {
         let Some(bin) = find() else {
             println!("skipped: no PostgreSQL here (LOCKSTEP_PG_BIN, or /usr/lib/postgresql)");
             return None;
@@ -108,7 +97,7 @@ impl Cluster {
         let sockets = dir.display();
         write(
             &data.join("postgresql.auto.conf"),
-            &format!("{SETTINGS}port = {port}\nunix_socket_directories = '{sockets}'\n"),
+            &format!("{SETTINGS}port = {port}\nunix_socket_directories = '{sockets}'\n{settings}\n"),
         );
         certificate(&data, &dir);
         let script =

@@ -2,11 +2,11 @@
 
 use crate::{
     capture::{Capture, Setup},
-    cluster::cluster,
+    cluster::{Cluster, cluster},
 };
-use lockstep_postgres::{Options, PostgresSource};
+use lockstep_postgres::{Options, PostgresFences, PostgresSource};
 use model::Entry;
-use ports::{OpenFault, Source as _};
+use ports::{FenceSource as _, OpenFault, Source as _};
 
 const TABLE: &str = "CREATE TABLE a (id int8 PRIMARY KEY, name text)";
 
@@ -177,4 +177,42 @@ async fn opening_without_what_it_needs_is_one_clear_fault() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_set_up_says_each_setting() {
+    let unfit = "wal_level = replica\nmax_replication_slots = 0\nmax_wal_senders = 0";
+    let Some(cluster) = Cluster::start(unfit) else { return };
+    // The server is stopped when the test ends; a setup may borrow it until then.
+    let cluster: &'static Cluster = Box::leak(Box::new(cluster));
+    let setup = Setup::new(cluster, TABLE).await;
+    let said = problems(setup.options(&["public.a"])).await;
+    for cure in ["SET wal_level = 'logical'", "SET max_replication_slots", "SET max_wal_senders"] {
+        assert!(said.contains(cure), "{cure} is not in:\n{said}");
+    }
+    setup.run("CREATE DATABASE bytes ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0").await;
+    let mut options = setup.options(&["public.a"]);
+    options.address.database = "bytes".into();
+    assert!(problems(options).await.contains("SQL_ASCII"));
+}
+
+#[tokio::test]
+async fn a_fence_names_the_processes_that_it_waits_for() {
+    let Some(cluster) = cluster() else { return };
+    let setup = Setup::new(cluster, TABLE).await;
+    let slow = cluster.sql(&setup.name).await;
+    slow.batch_execute("BEGIN; INSERT INTO a VALUES (1, 'not yet')").await.unwrap();
+    let pid: i32 = slow.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let options = setup.options(&["public.a"]);
+    let opening = tokio::spawn(async move {
+        let mut fences = PostgresFences::new(options);
+        let mut waiting = |pids: Vec<i32>| drop(told.send(pids));
+        let mut fence = fences.fence(&mut waiting).await.unwrap();
+        fence.rows(&"public.a".into(), None, 10).await.unwrap().rows.len()
+    });
+    // Other tests have transactions of their own: ours is among the processes sooner or later.
+    while !heard.recv().await.expect("the fence waits").contains(&pid) {}
+    slow.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(opening.await.unwrap(), 1);
 }
