@@ -111,7 +111,7 @@ impl Flow {
         }
     }
 
-    /// None: the map does not fit these tables; what is missing stands among the halts.
+    /// None: the map does not fit these tables; what is missing stands among the halts, once every table was seen.
     fn compile(&mut self, tables: &BTreeMap<TableName, TableSchema>, out: &mut Vec<FlowOutput>) -> Option<Arc<Map>> {
         let active = self.map.as_mut()?;
         match compiled(&active.name, &active.bytes, tables) {
@@ -120,6 +120,8 @@ impl Flow {
                 self.go_on(Scope::Map, out);
                 Some(map)
             }
+            // Before every table was seen a map is not wrong, it waits: no alarm at each first start.
+            Err(_) if self.tables.is_partly_seen() => None,
             Err(what) => {
                 self.halt(Scope::Map, what, out);
                 None

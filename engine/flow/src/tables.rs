@@ -46,6 +46,11 @@ impl Tables {
         self.state.keys().filter_map(|table| Some((table.clone(), self.current(table)?.schema().clone()))).collect()
     }
 
+    /// Whether the shape of a table that is to be read is still to come; also before it is known which are.
+    pub(crate) fn is_partly_seen(&self) -> bool {
+        self.state.is_empty() || self.state.values().any(|table| table.schema.is_none())
+    }
+
     /// Takes a schema into force.
     pub(crate) fn learn(&mut self, fingerprint: Fingerprint, schema: &TableSchema) {
         self.plans.entry(fingerprint).or_insert_with(|| Arc::new(Plan::new(schema)));
