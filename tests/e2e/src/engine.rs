@@ -299,7 +299,9 @@ pub fn is_settled(status: &Value, lsn: u64) -> bool {
     let tables = source["tables"].as_array().is_some_and(|tables| !tables.is_empty());
     let ready = source["tables"].as_array().into_iter().flatten().all(|table| table["ready"] == true);
     let passed = source["passed"].as_str().is_some_and(|passed| passed.contains('/') && postgres::lsn(passed) >= lsn);
-    let folded = status["folding"] == status["journal"];
+    // Folding stands at the next entry.
+    let seq = |name: &str| status[name].as_str().and_then(|id| id.split(':').nth(1)?.parse::<u64>().ok());
+    let folded = seq("folding").zip(seq("journal")).is_some_and(|(folding, journal)| folding > journal);
     let number = |name: &str| status[name].as_u64().unwrap_or(u64::MAX);
     let quiet = number("in_flight") == 0 && number("unsettled") == number("waiting") && status["blocked"].is_null();
     tables && ready && passed && folded && quiet
