@@ -1,10 +1,11 @@
-//! Project tasks: `cargo x check | test | bench | gen | pg`.
+//! Project tasks: `cargo x demo | check | test | bench | gen | pg`.
 //!
 //! Runs other programs and says how long they took; holds no logic of the engine, and nothing depends on it.
 //! Every command works from any folder of the checkout and ends with 0 only when each of its steps did.
 
 mod bench;
 mod check;
+mod demo;
 mod gen_r4;
 mod peers;
 mod steps;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 #[command(
     name = "cargo x",
     bin_name = "cargo x",
-    after_help = "Examples:\n  cargo x check             formatting, lints, the rules of the house\n  cargo x test              everything, from a fresh clone\n  cargo x test flow         the tests of one crate\n  cargo x bench capture     one bench\n  cargo x pg --install      make sure there is a PostgreSQL to test with"
+    after_help = "Examples:\n  cargo x demo              the whole loop, to look at\n  cargo x check             formatting, lints, the rules of the house\n  cargo x test              everything, from a fresh clone\n  cargo x test flow         the tests of one crate\n  cargo x bench capture     one bench\n  cargo x pg --install      make sure there is a PostgreSQL to test with"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -27,6 +28,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// The whole loop on this machine: a clinic, Lockstep, a FHIR server; temporary.
+    Demo(demo::Demo),
     /// Formatting, clippy without warnings, and the rules of the house (tests/tidy).
     Check(check::Check),
     /// Formatting and tidy, then every test; finds or installs PostgreSQL first.
@@ -48,6 +51,7 @@ enum Gen {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Demo(demo) => demo.run(),
         Command::Check(check) => check.run(),
         Command::Test(test) => test.run(),
         Command::Bench(bench) => bench.run(),
