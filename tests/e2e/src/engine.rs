@@ -136,6 +136,10 @@ impl Engine {
     /// Writes a file beside the configuration, readable by us alone.
     pub fn write(&self, name: &str, text: &str) {
         let path = self.folder.join(name);
+        // A process that was just started may be reading it.
+        if std::fs::read_to_string(&path).is_ok_and(|there| there == text) {
+            return;
+        }
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }

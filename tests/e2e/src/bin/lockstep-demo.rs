@@ -40,12 +40,12 @@ fn wait(seconds: Option<f64>) {
     let (told, end) = mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        if let Ok(runtime) = runtime {
-            let pressed = runtime.block_on(tokio::signal::ctrl_c());
-            drop(pressed);
+        if let Ok(runtime) = runtime
+            && runtime.block_on(tokio::signal::ctrl_c()).is_ok()
+        {
+            // Whoever waits may have gone because its time was over.
+            let _gone = told.send(());
         }
-        let told = told.send(());
-        drop(told);
     });
     let until = seconds.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
     loop {
