@@ -119,6 +119,10 @@ impl Readback for FhirSink {
         Box::pin(async move { Ok(self.reader().versions(&request::path(unit), None).await?) })
     }
 
+    fn keeps_history(&self) -> bool {
+        self.reader().history == History::Instance
+    }
+
     fn list<'a>(&'a self, kind: &'a ResourceType, next: Option<&'a str>) -> Boxed<'a, Result<Page, Fault>> {
         Box::pin(async move { Ok(self.reader().page(kind, next).await?) })
     }

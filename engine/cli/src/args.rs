@@ -76,6 +76,9 @@ pub enum Command {
         #[command(subcommand)]
         command: Held,
     },
+    /// Compare source, shadow and target at one position of the source; exit code 1 if anything differs
+    #[command(after_help = "Examples:\n  lockstep verify\n  lockstep verify --json")]
+    Verify,
     /// Decide the journal again
     #[command(after_help = "Examples:\n  lockstep replay check\n  lockstep replay check --workers 2")]
     Replay {

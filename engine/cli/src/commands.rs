@@ -12,3 +12,4 @@ pub mod source;
 pub mod state;
 pub mod status;
 pub mod unit;
+pub mod verify;

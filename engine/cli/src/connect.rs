@@ -4,10 +4,12 @@ use crate::{
     config::{Part, Secret, Settings},
     error::CliError,
     exit::Exit,
+    stores,
 };
 use catalog::{Context, SecretPlace, Target};
 use model::{ResourceType, SourcePosition};
-use ports::{Fault, Source};
+use ports::{Fault, FenceSource, Source};
+use server::Sides;
 use std::sync::Arc;
 
 /// Shows a position as its own server would.
@@ -23,6 +25,25 @@ pub fn show(settings: &Settings) -> Show {
 pub fn source(settings: &Settings) -> Result<Box<dyn Source>, CliError> {
     let part = &settings.source;
     catalog::source(&part.kind, &part.table, &context(settings, part, &[])).map_err(wrong)
+}
+
+/// What opens fences at the source.
+pub fn fences(settings: &Settings) -> Result<Box<dyn FenceSource>, CliError> {
+    let part = &settings.source;
+    catalog::fences(&part.kind, &part.table, &context(settings, part, &[])).map_err(wrong)
+}
+
+/// Both ends of the pipeline, for one verification.
+pub fn sides(settings: &Settings) -> Result<Sides, CliError> {
+    let journal = stores::read_journal(settings)?;
+    Ok(Sides {
+        fences: fences(settings)?,
+        target: target(settings, &[])?.readback,
+        journal: Box::new(move |from| journal.read(from, stores::READ_BYTES_MAX)),
+        source: settings.source.system.clone(),
+        sink: settings.sink.system.clone(),
+        secret: settings.tag_secret(),
+    })
 }
 
 /// The sink and its target; `types` are what the map writes, as far as known.

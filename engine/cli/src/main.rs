@@ -55,5 +55,6 @@ fn dispatch(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Replay { command } => commands::replay::run(&settings, command, output),
         Command::State { command } => commands::state::run(&settings, command, output),
         Command::Source { command } => commands::source::run(&settings, command, output),
+        Command::Verify => commands::verify::run(&settings, output),
     }
 }

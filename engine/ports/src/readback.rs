@@ -8,6 +8,11 @@ pub trait Readback: Send + Sync {
     /// The unit's versions, newest first, all of them.
     fn versions<'a>(&'a self, unit: &'a Unit) -> Boxed<'a, Result<Vec<Version>, Fault>>;
 
+    /// Whether old versions can be read; without them `versions` gives the current one alone.
+    fn keeps_history(&self) -> bool {
+        true
+    }
+
     /// A page of the current resources of a type; pass the last page's `next` to go on.
     fn list<'a>(&'a self, kind: &'a ResourceType, next: Option<&'a str>) -> Boxed<'a, Result<Page, Fault>>;
 }

@@ -5,9 +5,11 @@
 
 mod principal;
 mod routes;
+mod verification;
 mod views;
 
 pub use principal::{principal_of, principal_of_process};
+pub use verification::{OpenSides, Sides};
 pub use views::{answer_name, verdict};
 
 use model::SourcePosition;
@@ -24,6 +26,8 @@ pub struct Api {
     pub handle: Handle,
     /// Shows positions.
     pub show: Show,
+    /// Opens both ends for a verification.
+    pub sides: OpenSides,
 }
 
 /// A socket that is bound; whoever holds `data_dir/lock` may replace a dead process's.

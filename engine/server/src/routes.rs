@@ -1,6 +1,6 @@
 //! The routes of the control socket: questions are GETs, acts are POSTs and carry the peer as their principal.
 
-use crate::{Api, principal::Peer, views};
+use crate::{Api, principal::Peer, verification, views};
 use axum::{
     Json, Router,
     extract::{ConnectInfo, Path, State},
@@ -18,6 +18,7 @@ use std::sync::Arc;
 type Shared = State<Arc<Api>>;
 
 pub(crate) fn router(api: Arc<Api>) -> Router {
+    let verifications = verification::routes(api.clone());
     Router::new()
         .route("/status", get(status))
         .route("/unit/{kind}/{id}", get(unit))
@@ -28,10 +29,11 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/held/answer", post(answer))
         .fallback(|| async { Refused(fault("there is no such route", "ask with the same version of `lockstep`")) })
         .with_state(api)
+        .merge(verifications)
 }
 
 /// A fault as an answer.
-struct Refused(Fault);
+pub(crate) struct Refused(Fault);
 
 impl From<Fault> for Refused {
     fn from(fault: Fault) -> Refused {
@@ -52,11 +54,11 @@ impl IntoResponse for Refused {
     }
 }
 
-fn fault(what: impl Into<String>, cure: &str) -> Fault {
+pub(crate) fn fault(what: impl Into<String>, cure: &str) -> Fault {
     Fault::new(Failure::Misconfigured, what).cure(cure)
 }
 
-type Answer = Result<Json<Value>, Refused>;
+pub(crate) type Answer = Result<Json<Value>, Refused>;
 
 async fn status(State(api): Shared) -> Answer {
     let status = api.handle.status().await?;

@@ -4,6 +4,7 @@ use crate::Show;
 use flow::{Blocked, HeldItem, ParkedItem, Status, UnitView};
 use model::{Answer, Verdict};
 use serde_json::{Value, json};
+use verify::{About, Finding, Progress, Report};
 
 /// Where everything stands.
 pub(crate) fn status(status: &Status, full: Option<String>, progress: &[ports::TableProgress], show: &Show) -> Value {
@@ -105,4 +106,51 @@ pub(crate) fn answer_of(name: &str) -> Option<Answer> {
 /// Every answer there is.
 pub(crate) fn answer_names() -> String {
     ANSWERS.map(|(_, name)| name).join(", ")
+}
+
+/// How far a verification is.
+pub(crate) fn progress(progress: &Progress) -> Value {
+    json!({ "leg": progress.leg.as_str(), "what": progress.what, "done": progress.done })
+}
+
+/// What a verification found.
+pub(crate) fn report(report: &Report, show: &Show) -> Value {
+    let counts = report
+        .counts
+        .iter()
+        .map(|((leg, class), n)| json!({ "leg": leg.as_str(), "class": class.as_str(), "count": n }));
+    let left_out =
+        report.left_out.iter().map(|one| json!({ "leg": one.leg.as_str(), "what": one.what, "why": one.why }));
+    json!({
+        "clean": report.clean(), "complete": report.complete(), "differences": report.differences(),
+        "position": show(&report.position), "folding": report.folding.to_string(),
+        "map": report.map.map(|hash| hash.to_string()),
+        "rows": report.rows, "dispositions": report.dispositions, "as_of_last_mapping": report.as_of_last_mapping,
+        "equal": report.equal, "unsettled": report.unsettled, "open": report.open,
+        "versions": report.versions, "ours": report.ours, "others": report.others, "in_flight": report.in_flight,
+        "accepted": report.accepted, "listed": report.listed, "references": report.references,
+        "counts": counts.collect::<Vec<_>>(),
+        "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
+        "left_out": left_out.collect::<Vec<_>>(),
+    })
+}
+
+fn finding(finding: &Finding) -> Value {
+    let mut object = json!({
+        "leg": finding.leg.as_str(), "class": finding.class.as_str(), "version": finding.version,
+        "fields": finding.fields,
+        "entries": finding.entries.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    });
+    match &finding.about {
+        About::Row { table, key } => {
+            object["table"] = table.as_str().into();
+            object["key"] = (**key).into();
+        }
+        About::Unit { unit, entity } => {
+            object["unit"] = unit.to_string().into();
+            object["entity"] = entity.as_str().into();
+        }
+        About::Resource { kind, id } => object["resource"] = format!("{kind}/{id}").into(),
+    }
+    object
 }

@@ -131,15 +131,40 @@ async fn ask(socket: &Path, method: &str, path: &str, body: &Value) -> (u16, Val
     (status, serde_json::from_str(body).unwrap_or(Value::Null))
 }
 
+fn serve(engine: &Engine, socket: &Path) -> tokio::task::JoinHandle<std::io::Result<()>> {
+    let show = Arc::new(|position: &model::SourcePosition| format!("{position:?}"));
+    let sides = Arc::new(|| Err(Fault::new(Failure::Transient, "the target is down").cure("start it")));
+    let api = Api { handle: engine.handle(), show, sides };
+    tokio::spawn(ControlSocket::bind(socket).unwrap().serve(api))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verification_is_asked_about_by_its_number_until_it_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("control.sock");
+    let engine = start();
+    let serving = serve(&engine, &socket);
+    assert_eq!(ask(&socket, "GET", "/verify/1", &Value::Null).await.0, 422, "none was asked for");
+    let (status, begun) = ask(&socket, "POST", "/verify", &json!({})).await;
+    assert_eq!((status, begun["number"].as_u64()), (200, Some(1)), "{begun}");
+    let told = loop {
+        let (status, told) = ask(&socket, "GET", "/verify/1", &Value::Null).await;
+        if status != 200 {
+            break (status, told);
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(told, (503, json!({ "error": "the target is down", "cure": "start it", "failure": "transient" })));
+    serving.abort();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_act_carries_the_uid_of_the_peer_and_only_possible_answers_are_taken() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("control.sock");
     let engine = start();
-    let bound = ControlSocket::bind(&socket).unwrap();
+    let serving = serve(&engine, &socket);
     assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
-    let serving =
-        tokio::spawn(bound.serve(Api { handle: engine.handle(), show: Arc::new(|position| format!("{position:?}")) }));
 
     let (status, answer) = ask(&socket, "GET", "/status", &Value::Null).await;
     assert_eq!((status, answer["accepted"].as_u64()), (200, Some(0)), "{answer}");

@@ -48,8 +48,6 @@ pub struct VerifyInput {
     pub sink: SystemId,
     /// The tables that are captured.
     pub tables: Vec<TableName>,
-    /// Whether the target keeps old versions (the profile's `history`); without them only current ones are attributed.
-    pub history: bool,
     /// The deployment's secret: keys are shown as hashes made with it (clinical S18).
     pub secret: [u8; 32],
     /// Histories that are asked for side by side.
@@ -74,7 +72,7 @@ pub type OnProgress<'a> = &'a mut (dyn FnMut(Progress) + Send);
 
 /// Compares everything. A fault means that a side could not be read: nothing is said about it then.
 pub async fn verify(input: VerifyInput, progress: OnProgress<'_>) -> Result<Report, Fault> {
-    let VerifyInput { mut fence, state, target, journal, source, sink, tables, history, secret, .. } = input;
+    let VerifyInput { mut fence, state, target, journal, source, sink, tables, secret, .. } = input;
     let inspect = Inspect::open(state);
     let mut report = Report::new(fence.position(), inspect.folding(), inspect.map_hash(), secret, input.findings_max);
     let mut inspect = rows::compare(&mut *fence, inspect, &tables, &mut report, progress).await?;
@@ -82,6 +80,7 @@ pub async fn verify(input: VerifyInput, progress: OnProgress<'_>) -> Result<Repo
     drop(fence);
     units::compare(&mut inspect, &source, &mut report, progress);
     let facts = facts::Facts::open(journal, sink.clone(), inspect.folding())?;
+    let history = target.keeps_history();
     let settings = target::Settings { sink, history, concurrency: input.concurrency.max(1) };
     target::Leg3::new(inspect, target, facts, settings, report).compare(progress).await
 }

@@ -29,6 +29,7 @@ const PAGE: usize = 256;
 /// What is known of the target.
 pub(crate) struct Settings {
     pub sink: SystemId,
+    /// Whether old versions can be read; without them only current ones are attributed.
     pub history: bool,
     pub concurrency: usize,
 }

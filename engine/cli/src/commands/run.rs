@@ -75,7 +75,9 @@ async fn pipeline(
         tokio,
     );
     let handle = engine.handle();
-    let api = Api { handle: handle.clone(), show: show.clone() };
+    let verified = settings.clone();
+    let sides = Arc::new(move || connect::sides(&verified).map_err(CliError::into_fault));
+    let api = Api { handle: handle.clone(), show: show.clone(), sides };
     let serving = tokio::spawn(socket.serve(api));
     let telling = tokio::spawn(tell(handle.clone(), progress, show));
     let stopping = tokio::spawn(stop_on_signal(handle));

@@ -51,7 +51,6 @@ impl Setting {
             source: "legacy".into(),
             sink: "cloud".into(),
             tables,
-            history: true,
             secret: [7; 32],
             concurrency: 5,
             findings_max: 100,
