@@ -58,6 +58,7 @@ impl FhirSink {
             Ok(answer) => answer,
             Err(error) => return error.unanswered(),
         };
+        tracing::debug!(unit = %request.unit, attempt = request.attempt, status = answer.status, "the target answered");
         match outcome::read(request, &answer, &self.options.profile) {
             Said::Done(version) => {
                 self.forbidden.forget();
