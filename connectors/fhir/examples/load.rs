@@ -3,7 +3,7 @@
 //! Never a benchmark of the server's correctness; the server is expected to be empty and to use the profile `sandbox`.
 
 use lockstep_fhir::{Config, FhirSink};
-use model::{EffectId, Hash, Unit, UnitId, Write};
+use model::{EffectId, Hash, Outcome, Unit, UnitId, Write};
 use ports::{SendBase, SendRequest, Sink, SinkReply};
 use schemas::Profile;
 use std::sync::Arc;
@@ -50,7 +50,10 @@ async fn lane(sink: Arc<FhirSink>, next: Arc<AtomicUsize>, count: usize) -> usiz
         if n >= count {
             return accepted;
         }
-        accepted += usize::from(matches!(sink.send(patient(n)).await, SinkReply::Final { .. }));
+        accepted += usize::from(matches!(
+            sink.send(patient(n)).await,
+            SinkReply::Final { outcome: Outcome::Accepted { .. }, .. }
+        ));
     }
 }
 
