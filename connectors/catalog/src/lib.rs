@@ -10,8 +10,8 @@ mod settings;
 
 pub use settings::{Context, SecretPlace};
 
-use model::SourcePosition;
-use ports::{FenceSource, Readback, Sink, Source};
+use model::{SourcePosition, TableSchema};
+use ports::{Boxed, Fault, FenceSource, Readback, Sink, Source};
 use settings::{Faults, Settings, wrong};
 use std::sync::Arc;
 use toml::Table;
@@ -34,6 +34,21 @@ pub struct Target {
 pub fn source(kind: &str, settings: &Table, context: &Context<'_>) -> Result<Box<dyn Source>, Faults> {
     match kind {
         "postgres" => Ok(Box::new(postgres::PostgresSource::new(postgres_options(settings, context)?))),
+        _ => Err(unknown("source", kind, &SOURCES)),
+    }
+}
+
+/// The source's tables as they are now, for whoever checks a map before a run.
+pub fn table_schemas(
+    kind: &str,
+    settings: &Table,
+    context: &Context<'_>,
+) -> Result<Boxed<'static, Result<Vec<TableSchema>, Fault>>, Faults> {
+    match kind {
+        "postgres" => {
+            let options = postgres_options(settings, context)?;
+            Ok(Box::pin(async move { postgres::table_schemas(&options).await }))
+        }
         _ => Err(unknown("source", kind, &SOURCES)),
     }
 }

@@ -3,12 +3,13 @@
 //! The stream and the chunks must agree on a table's shape to the byte: both build it with [`schema`].
 
 use crate::{
-    config::split,
+    config::{Options, split},
     error::Error,
     session::{Sql, identifier, literal},
     values,
 };
 use model::{Column, Row, RowKey, TableName, TableSchema};
+use ports::Fault;
 use schemas::{Plan, RowWriter};
 use std::sync::Arc;
 use tokio_postgres::SimpleQueryRow;
@@ -186,6 +187,16 @@ fn key_type(oid: u32) -> Option<&'static str> {
         2950 => "uuid",
         _ => return None,
     })
+}
+
+/// The captured tables as they are now, for whoever checks a map before a run; a table that is not there is left out.
+pub async fn table_schemas(options: &Options) -> Result<Vec<TableSchema>, Fault> {
+    let sql = Sql::open(options).await?;
+    let mut found = Vec::new();
+    for table in &options.tables {
+        found.extend(Shape::read(&sql, table).await?.map(|shape| shape.plan.schema().clone()));
+    }
+    Ok(found)
 }
 
 /// A table's name as SQL.

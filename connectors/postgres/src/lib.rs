@@ -27,6 +27,7 @@ mod transaction;
 pub mod values;
 mod wire;
 
+pub use catalog::table_schemas;
 pub use config::{Address, Config, Options, Place, Secret, SecretRef, Tls, parse_url};
 pub use error::Error;
 pub use fence::PostgresFences;
