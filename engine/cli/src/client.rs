@@ -63,7 +63,7 @@ async fn ask(settings: &Settings, method: &str, path: &str, body: Option<&Value>
 fn refused(value: &Value) -> CliError {
     let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
     let failure = match value["failure"].as_str() {
-        Some("transient") => Failure::Transient,
+        Some("transient") => return CliError::new(Exit::NotRunning, text("error"), text("cure")),
         Some("corrupt") => Failure::Corrupt,
         Some("rejected") => Failure::Rejected,
         _ => Failure::Misconfigured,

@@ -1,13 +1,14 @@
 //! Makes source, fences and sink from their tables; the catalog alone knows their names.
 
 use crate::{
+    client,
     config::{Part, Secret, Settings},
     error::CliError,
     exit::Exit,
     stores,
 };
 use catalog::{Context, SecretPlace, Target};
-use model::{ResourceType, SourcePosition};
+use model::{ResourceType, SourcePosition, TableSchema};
 use ports::{Fault, FenceSource, Source};
 use server::Sides;
 use std::sync::Arc;
@@ -44,6 +45,13 @@ pub fn sides(settings: &Settings) -> Result<Sides, CliError> {
         sink: settings.sink.system.clone(),
         secret: settings.tag_secret(),
     })
+}
+
+/// The source's tables as they are now.
+pub fn table_schemas(settings: &Settings) -> Result<Vec<TableSchema>, CliError> {
+    let part = &settings.source;
+    let asked = catalog::table_schemas(&part.kind, &part.table, &context(settings, part, &[])).map_err(wrong)?;
+    Ok(client::block_on(asked)??)
 }
 
 /// The sink and its target; `types` are what the map writes, as far as known.

@@ -36,6 +36,15 @@ impl Exit {
             Failure::Rejected => Exit::No,
         }
     }
+
+    /// What a fault means that ended a run: a full or broken disk stops it, too.
+    pub fn of_run(fault: &Fault) -> Exit {
+        match fault.failure {
+            Failure::Misconfigured => Exit::Prerequisite,
+            Failure::Corrupt | Failure::Transient => Exit::Stopped,
+            Failure::Rejected => Exit::Ours,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

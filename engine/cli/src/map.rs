@@ -1,6 +1,6 @@
 //! The map file: read, compiled, compared with what is in force.
 
-use crate::{config::Settings, error::CliError, exit::Exit, stores};
+use crate::{config::Settings, connect, error::CliError, exit::Exit, stores};
 use journal::{EntryCodec, Recovered};
 use mapping::{Map, MapFault};
 use model::{EntryId, Hash, Kind, TableName, TableSchema};
@@ -41,16 +41,19 @@ pub fn compile(
 }
 
 /// The tables as the journal knows them; empty before the first capture.
-pub fn journaled_tables(settings: &Settings) -> Result<BTreeMap<TableName, TableSchema>, Fault> {
+fn journaled_tables(settings: &Settings) -> Result<BTreeMap<TableName, TableSchema>, Fault> {
     let recovered = Recovered::<EntryCodec>::recover(&settings.data("journal"))?;
     let resume = recovered.resumes().get(&settings.source.system);
     let schemas = resume.into_iter().flat_map(|resume| resume.schemas.values());
     Ok(schemas.map(|(_, schema)| (schema.table.clone(), schema.clone())).collect())
 }
 
-/// The tables as far as anybody knows them: as the journal says, where it says something.
+/// The tables as the source shows them now; if it does not answer, as the journal knows them.
 pub fn known_tables(settings: &Settings) -> Result<BTreeMap<TableName, TableSchema>, Fault> {
-    journaled_tables(settings)
+    match connect::table_schemas(settings) {
+        Ok(schemas) => Ok(schemas.into_iter().map(|schema| (schema.table.clone(), schema)).collect()),
+        Err(_) => journaled_tables(settings),
+    }
 }
 
 /// The hash of the map that the journal says is in force.

@@ -7,7 +7,6 @@ use ports::TableProgress;
 use std::{
     collections::BTreeMap,
     io::{self, IsTerminal, Write},
-    time::Duration,
 };
 
 /// Bars, one a table that is being read; nothing where there is no terminal.
@@ -27,11 +26,6 @@ impl Progress {
     /// Whether somebody looks.
     pub fn is_terminal(&self) -> bool {
         self.terminal
-    }
-
-    /// How often to look.
-    pub fn every(&self) -> Duration {
-        if self.terminal { Duration::from_millis(500) } else { Duration::from_secs(10) }
     }
 
     /// Where log lines are written.

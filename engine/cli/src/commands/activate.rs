@@ -10,9 +10,9 @@ use std::sync::Arc;
 /// Checks the map, says what changes, and activates it.
 pub fn run(settings: &Settings, args: &Activate, output: Output) -> Result<Exit, CliError> {
     let file = map::read(settings)?;
-    let tables = map::journaled_tables(settings)?;
+    let tables = map::known_tables(settings)?;
     if tables.is_empty() {
-        output.note("no table was captured yet: the map is checked against the tables when they come");
+        output.note("neither source nor journal shows a table: the map is checked against them when they come");
     } else {
         map::compile(settings, &file, &tables).map_err(|faults| CliError::Faults(Exit::Usage, faults))?;
     }

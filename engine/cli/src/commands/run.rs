@@ -19,6 +19,8 @@ use tracing_subscriber::EnvFilter;
 const WORKERS: usize = 2;
 /// A line about where everything stands.
 const STATUS_EVERY: Duration = Duration::from_secs(10);
+/// How often it is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Runs it.
 pub fn run(settings: Settings, args: &Run) -> Result<Exit, CliError> {
@@ -44,7 +46,7 @@ pub fn run(settings: Settings, args: &Run) -> Result<Exit, CliError> {
             tracing::info!("stopped");
             Ok(Exit::Done)
         }
-        Ended::Failed(fault) => Err(fault.into()),
+        Ended::Failed(fault) => Err(CliError::Fault(Exit::of_run(&fault), fault)),
     }
 }
 
@@ -104,19 +106,19 @@ async fn stop_on_signal(handle: Handle) {
     handle.stop();
 }
 
-/// A line every ten seconds, and bars for the first read.
+/// A line every ten seconds and whenever the source or the map changes; bars for the first read.
 async fn tell(handle: Handle, mut progress: Progress, show: Show) {
-    let mut ticks = tokio::time::interval(progress.every().min(STATUS_EVERY));
-    let mut told = tokio::time::Instant::now();
-    let mut first = true;
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    let (mut told, mut before) = (tokio::time::Instant::now(), None);
     loop {
         ticks.tick().await;
         let Ok(status) = handle.status().await else { continue };
         progress.show(&status, &handle.progress());
-        if !first && told.elapsed() < STATUS_EVERY {
+        let now = Some((status.source.state, status.map.as_ref().ok().map(|(_, hash)| *hash)));
+        if now == before && told.elapsed() < STATUS_EVERY {
             continue;
         }
-        (first, told) = (false, tokio::time::Instant::now());
+        (before, told) = (now, tokio::time::Instant::now());
         let source = &status.source;
         let map = match &status.map {
             Ok((name, hash)) => format!("{name} #{}", hash.short()),
