@@ -48,7 +48,7 @@ fn shape_sql(table: &TableName) -> String {
     let (schema, name) = split(table).unwrap_or_default();
     format!(
         "SELECT a.attname, a.atttypid::oid, k.place, c.relkind, greatest(c.reltuples, 0)::int8, \
-         pg_catalog.getdatabaseencoding() \
+         getdatabaseencoding(), pg_current_snapshot() \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' \
          LEFT JOIN pg_index i ON i.indrelid = c.oid \
@@ -66,6 +66,19 @@ impl Shape {
     pub(crate) async fn read(sql: &Sql, table: &TableName) -> Result<Option<Shape>, Error> {
         let rows = sql.rows("reading the catalogue", &shape_sql(table)).await?;
         Ok(Shape::from_rows(table, &rows))
+    }
+
+    /// Begins a reading transaction that holds the table's shape still; the shape, and what the transaction's snapshot
+    /// sees. Ending it is the caller's. The lock comes before the snapshot, so the shape is the one that is read.
+    pub(crate) async fn read_for_chunk(sql: &Sql, table: &TableName) -> Result<Option<(Shape, String)>, Error> {
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE {} IN ACCESS SHARE MODE; {}",
+            quoted(table),
+            shape_sql(table)
+        );
+        let rows = sql.rows("beginning a chunk", &begin).await?;
+        let snapshot = rows.first().and_then(|row| row.get(6)).unwrap_or_default().to_owned();
+        Ok(Shape::from_rows(table, &rows).map(|shape| (shape, snapshot)))
     }
 
     fn from_rows(table: &TableName, rows: &[SimpleQueryRow]) -> Option<Shape> {
@@ -92,6 +105,13 @@ impl Shape {
             estimate: text(first, 4).parse().unwrap_or_default(),
             partitioned: text(first, 3) == "p",
         })
+    }
+
+    /// Whether the key holds dates or times, whose extremes have no place in our order.
+    pub(crate) fn has_clock_key(&self) -> bool {
+        let schema = self.plan.schema();
+        let clock = |at: &u16| matches!(schema.columns[usize::from(*at)].native, 1082 | 1083 | 1114 | 1184);
+        self.ordered && schema.key.iter().any(clock)
     }
 
     pub(crate) fn table(&self) -> &TableName {

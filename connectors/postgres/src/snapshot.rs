@@ -23,6 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::mpsc;
+use tokio_postgres::SimpleQueryRow;
 
 /// How often running transactions are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -187,54 +188,52 @@ impl SnapshotReader {
                 format!("create it again, or take {} out of `tables`", at.table),
             )
         };
-        let read = if at.is_read() {
+        if at.is_read() {
             let shape = Shape::read(&self.sql, &at.table).await?.ok_or_else(gone)?;
-            Read { mark, plan: shape.plan, chunk: None, last: true }
-        } else {
-            self.sql.run("beginning a chunk", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-            let lock = format!("LOCK TABLE {} IN ACCESS SHARE MODE", crate::catalog::quoted(&at.table));
-            self.sql.run("locking a table for a chunk", &lock).await?;
-            let shape = Shape::read(&self.sql, &at.table).await?.ok_or_else(gone)?;
-            let read = self.rows(at, &shape, mark).await?;
-            self.sql.run("ending a chunk", "COMMIT").await?;
-            read
-        };
-        self.mark("high", mark).await?;
-        Ok(read)
+            self.mark("high", mark).await?;
+            return Ok(Read { mark, plan: shape.plan, chunk: None, last: true });
+        }
+        let (shape, visible) = Shape::read_for_chunk(&self.sql, &at.table).await?.ok_or_else(gone)?;
+        let unreadable = || Error::Protocol("a snapshot that cannot be read".to_owned());
+        let visible = Visible::parse(&visible).ok_or_else(unreadable)?;
+        let select = shape.select(at.after.as_ref(), self.options.chunk_rows)?;
+        let found = self.sql.rows("reading a chunk", &select).await?;
+        // The mark's own transaction begins behind the reading one's end.
+        self.sql.run("ending a chunk", &format!("COMMIT; {}", self.mark_sql("high", mark))).await?;
+        self.chunk(at, &shape, mark, visible, &found)
     }
 
-    async fn rows(&self, at: &Place, shape: &Shape, mark: u64) -> Result<Read, Error> {
-        let snapshot = self.sql.one("reading a chunk", "SELECT pg_current_snapshot()").await?;
-        let visible =
-            Visible::parse(&snapshot).ok_or_else(|| Error::Protocol("a snapshot that cannot be read".to_owned()))?;
-        let limit = self.options.chunk_rows;
-        let select = shape.select(at.after.as_ref(), limit)?;
+    fn chunk(
+        &self,
+        at: &Place,
+        shape: &Shape,
+        mark: u64,
+        visible: Visible,
+        found: &[SimpleQueryRow],
+    ) -> Result<Read, Error> {
         let (mut writer, mut scratch) = (RowWriter::new(), Vec::new());
-        let rows: Vec<Row> = self
-            .sql
-            .rows("reading a chunk", &select)
-            .await?
-            .iter()
-            .map(|row| shape.encode(row, &mut writer, &mut scratch))
-            .collect::<Result<_, _>>()?;
-        let last = !shape.ordered || rows.len() < limit;
+        let rows: Vec<Row> =
+            found.iter().map(|row| shape.encode(row, &mut writer, &mut scratch)).collect::<Result<_, _>>()?;
+        if shape.has_clock_key() {
+            rows.iter().try_for_each(|row| shape.key_of(row).map(drop))?;
+        }
+        let last = !shape.ordered || rows.len() < self.options.chunk_rows;
         let to = match rows.last() {
             Some(row) if !last => Some(shape.key_of(row)?),
             _ => None,
         };
-        if shape.ordered {
-            rows.first().map(|row| shape.key_of(row)).transpose()?;
-        }
         let chunk = ChunkRead { number: at.number, from: at.after.clone(), to, rows, visible };
         Ok(Read { mark, plan: Arc::clone(&shape.plan), chunk: Some(chunk), last })
     }
 
     /// A mark is a transaction of its own: its place in the log is between everybody else's commits.
     async fn mark(&self, which: &str, number: u64) -> Result<(), Error> {
+        self.sql.run("writing a mark", &self.mark_sql(which, number)).await
+    }
+
+    fn mark_sql(&self, which: &str, number: u64) -> String {
         let content = format!("{which} {} {number}", self.nonce);
-        let sql =
-            format!("SELECT pg_logical_emit_message(true, {}, {})", literal(&self.options.name()), literal(&content));
-        self.sql.run("writing a mark", &sql).await
+        format!("SELECT pg_logical_emit_message(true, {}, {})", literal(&self.options.name()), literal(&content))
     }
 
     async fn running_have_ended(&self) -> Result<(), Error> {
