@@ -23,14 +23,16 @@ pub(crate) struct Listed {
 
 wire_record!(Listed { held, cause, unit });
 
+/// What a decision did.
+pub(crate) struct Applied {
+    pub effect: Option<Effect>,
+    /// The state behind a recorded decision is not the one that it names (J18, J21).
+    pub diverged: bool,
+}
+
 impl Flow {
-    /// Folds a decision of the present input; gives its effect. `gate`: the append of its record; none if it is durable.
-    pub(crate) fn apply(
-        &mut self,
-        decision: &Decision,
-        gate: Option<AppendId>,
-        state: &mut dyn StateTxn,
-    ) -> Option<Effect> {
+    /// Folds a decision of the present input. `gate`: the append of its record; none if it is durable.
+    pub(crate) fn apply(&mut self, decision: &Decision, gate: Option<AppendId>, state: &mut dyn StateTxn) -> Applied {
         let key = ledger::unit_key(decision.unit.id, state).expect("a decided unit is bound");
         let at = keys::aggregate(&key.entity, &key.key);
         let before: AggregateState = stored::get(state, &at)
@@ -39,7 +41,8 @@ impl Flow {
         let after = reconcile::evolve(before, decision);
         stored::put(state, &at, &after);
         self.list(was.as_ref(), decision, &key, state);
-        let id = decision.effect?;
+        let diverged = gate.is_none() && reconcile::state_hash(&after) != decision.post;
+        let Some(id) = decision.effect else { return Applied { effect: None, diverged } };
         let write = match decision.verdict {
             Verdict::Delete => Write::Delete,
             _ => Write::Put,
@@ -64,7 +67,7 @@ impl Flow {
                 self.deliver.enqueue(&unsettled, gate, gate.is_none());
             }
         }
-        Some(effect)
+        Applied { effect: Some(effect), diverged }
     }
 
     /// Lists the unit under what it waits for, or takes it off.

@@ -2,15 +2,22 @@
 
 use crate::{
     inspect::{INTERNAL, WAITED_TOO_LONG},
+    ledger,
     rows::{self, StateRows},
     step::Flow,
-    waiting,
+    stored, waiting,
 };
 use mapping::Mapped;
-use model::{AggregateState, Candidate, Cause, Decision, EntityName, Entry, FieldAddress, Hash, Header, Mark};
+use model::{
+    AggregateState, Answer, Candidate, Cause, Decision, EntityName, Entry, EntryId, FieldAddress, Hash, Mark, Rule,
+    Unit, Verdict,
+};
 use ports::StateTxn;
 use reconcile::RuleSet;
-use schemas::r4::ElementTable;
+use schemas::{keys, r4::ElementTable};
+
+/// Timers that fire in one step; a number of the behaviour, for it decides how records are cut.
+const TIMERS_AT_ONCE: usize = 1_000;
 
 impl Flow {
     /// Asks the rules in force.
@@ -30,6 +37,15 @@ impl Flow {
             mapped: &mapped,
         };
         reconcile::decide(before, cause, &rules)
+    }
+
+    /// The cause itself; of an input that panicked twice, that the engine cannot say (J32).
+    pub(crate) fn or_internal(&self, cause: Cause, unit: &Unit, entity: &EntityName) -> Cause {
+        if !self.config.quarantine.contains(&self.place.input) {
+            return cause;
+        }
+        let (entity, cites) = (entity.clone(), vec![Entry::cite(self.place.input)]);
+        Cause::Unmappable { unit: unit.clone(), entity, cause: INTERNAL.into(), cites }
     }
 
     /// Maps one marked unit.
@@ -59,15 +75,45 @@ impl Flow {
         }
     }
 
-    /// Timers that are due before this entry are its first steps (J34).
-    pub(crate) fn timers_due(&mut self, header: Header, state: &mut dyn StateTxn) {
-        if self.next_timer.is_none_or(|due| due > header.appended_at) {
+    /// Timers that are due before this entry are its first steps (J34): here come the next of them, ahead of what the
+    /// entry itself causes.
+    pub(crate) fn take_timers(&mut self, state: &mut dyn StateTxn) {
+        if !self.timers_left() {
             return;
         }
-        for late in waiting::due(header.appended_at, state) {
-            let Some(unit) = rows::unit(state, &late.entity, &late.key) else { continue };
-            let (cause, cites) = (WAITED_TOO_LONG.into(), vec![Entry::cite(header.id)]);
-            self.causes.push(Cause::Unmappable { unit, entity: late.entity, cause, cites });
+        let mut causes = Vec::new();
+        for (timer, late) in waiting::due(self.place.at, TIMERS_AT_ONCE, state) {
+            let Some(unit) = rows::unit(state, &late.entity, &late.key) else {
+                state.delete(&timer);
+                continue;
+            };
+            let (cause, cites) = (WAITED_TOO_LONG.into(), vec![Entry::cite(self.place.input)]);
+            causes.push(Cause::Unmappable { unit, entity: late.entity, cause, cites });
+        }
+        self.next_timer = waiting::next_due(state);
+        self.causes.splice(0..0, causes);
+    }
+
+    /// Whether timers that were due at the present input have not fired.
+    pub(crate) fn timers_left(&self) -> bool {
+        self.next_timer.is_some_and(|due| due <= self.place.at)
+    }
+
+    /// A person released the mark's unit: what the rows say was decided, and if that left it parked it is tried again.
+    pub(crate) fn release(&self, mark: &Mark, state: &dyn StateTxn) -> Option<Cause> {
+        let entity = self.map.as_ref()?.map.as_ref()?.entities().get(usize::from(mark.entity))?;
+        let unit = rows::unit(state, &entity.name, &mark.key)?;
+        Some(Cause::Reviewed { id: mark.cause, unit, answer: Answer::Release })
+    }
+
+    /// An answer about a unit is durable. Releasing what the map could not say has it mapped again (J31).
+    pub(crate) fn reviewed(&mut self, id: EntryId, unit: &Unit, answer: Answer, state: &mut dyn StateTxn) {
+        self.causes.push(Cause::Reviewed { id, unit: unit.clone(), answer });
+        let Some(key) = ledger::unit_key(unit.id, state).filter(|_| answer == Answer::Release) else { return };
+        let known: Option<AggregateState> = stored::get(state, &keys::aggregate(&key.entity, &key.key));
+        let by_target = |known: &AggregateState| matches!(known.rule, Some(Rule::Refused | Rule::ForeignMet));
+        if known.is_some_and(|known| matches!(known.verdict, Some(Verdict::Parked(_))) && !by_target(&known)) {
+            self.mark_unit(&key, &[], state);
         }
     }
 }

@@ -5,6 +5,9 @@ use model::{Bound, Entry, Row, RowChange, RowKey, Unit, UnitId};
 use ports::StateTxn;
 use schemas::Plan;
 
+/// Bindings remembered that are not folded yet.
+const MINTED_MAX: usize = 100_000;
+
 impl Flow {
     /// Mints and binds the units whose root rows `entry` shows for the first time.
     pub(crate) fn bind(&mut self, entry: &Entry, state: &dyn StateTxn, batch: &mut Vec<Entry>) {
@@ -31,6 +34,10 @@ impl Flow {
                 let name = (entity.name.clone(), key.clone());
                 if self.ingest.minted.contains(&name) || rows::unit(state, &entity.name, &key).is_some() {
                     continue;
+                }
+                // A cache: a binding twice in the journal is the same, and the first of a key stands.
+                if self.ingest.minted.len() >= MINTED_MAX {
+                    self.ingest.minted.clear();
                 }
                 self.ingest.minted.insert(name);
                 bound.push((entity, key.clone()));

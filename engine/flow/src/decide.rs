@@ -6,8 +6,10 @@
 //! * A panic inside is the caller's to catch: it throws the state away; the second on one input parks its units (J32).
 
 use crate::{
+    apply::Applied,
     ask::subject,
     input::{AppendId, FlowOutput},
+    marks::Binding,
     meta::Phase,
     query::Blocked,
     records::Found,
@@ -29,6 +31,7 @@ impl Flow {
         match self.place.phase {
             Phase::Fresh => self.begin(state, out),
             Phase::Rows { next } => self.rows_read_back(next, out),
+            Phase::Work => self.work_on(state),
             Phase::Steps { done } => self.decide(done, state, out),
         }
     }
@@ -53,10 +56,9 @@ impl Flow {
             self.ingest.note(header.id, &entry);
             self.note_covered(header.id);
         }
-        self.timers_due(header, state);
         self.fold_entry(header, entry, state, out);
         if self.place.phase == Phase::Fresh {
-            if self.causes.is_empty() && !self.marked {
+            if self.causes.is_empty() && !self.marked && !self.timers_left() {
                 self.finish_input(false);
             } else {
                 self.place.phase = Phase::Steps { done: 0 };
@@ -77,7 +79,7 @@ impl Flow {
             Entry::Truncate { .. } => self.open_row(id, entry),
             Entry::Commit { commit, .. } => {
                 self.committed_at = Some(commit.committed_at);
-                self.commit(id, state, out);
+                self.commit(id, commit.count, state, out);
             }
             Entry::Void { .. } => self.forget_transaction(),
             Entry::Chunk(chunk) => self.fold_chunk(id, chunk, state, out),
@@ -100,10 +102,8 @@ impl Flow {
                 deleted: *deleted,
                 body: body.clone(),
             }),
-            Entry::Reviewed { unit, answer, .. } => {
-                self.causes.push(Cause::Reviewed { id, unit: unit.clone(), answer: *answer });
-            }
-            Entry::Control(control) => self.controlled(id, &control.act, state, out),
+            Entry::Reviewed { unit, answer, .. } => self.reviewed(id, unit, *answer, state),
+            Entry::Control(control) => self.controlled(&control.act, state, out),
             Entry::Opened { .. }
             | Entry::Message { .. }
             | Entry::Heartbeat { .. }
@@ -121,8 +121,8 @@ impl Flow {
     fn decide(&mut self, done: u32, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) -> bool {
         match self.find_recorded(done + 1) {
             Found::Reading => out.extend(self.wants_decisions().map(FlowOutput::ReadDecisions)),
-            Found::Step(decided) => return self.fold_recorded(decided, state, out),
-            Found::Skipped => return self.end_input(state),
+            Found::Step(upto) => return self.fold_found(upto.as_ref(), state, out),
+            Found::Skipped => return self.end_input(state, out),
             Found::Nothing if self.stage == Stage::Folding => return self.recorded_all(state, out),
             Found::Nothing
                 if self.causes.is_empty() && self.deliver.ahead() >= self.config.limits.effects_ahead_max =>
@@ -135,27 +135,32 @@ impl Flow {
     }
 
     fn decide_live(&mut self, done: u32, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) -> bool {
+        self.take_timers(state);
         let (input, gate) = (self.place.input, self.next_append_id());
-        let mut decisions = Vec::new();
-        let mut upto = None;
-        for cause in std::mem::take(&mut self.causes) {
-            self.decide_cause(&cause, gate, state, &mut decisions);
-        }
-        if decisions.is_empty() {
-            if self.bind_marked(state, out) {
-                return false;
+        let (mut decisions, mut upto) = (Vec::new(), None);
+        let causes = std::mem::take(&mut self.causes);
+        if causes.is_empty() {
+            let binding = self.bind_marked(None, state, out);
+            if binding != Binding::Done {
+                return binding == Binding::More;
             }
-            for mark in self.next_marks(self.config.limits.step_units_max, state) {
-                if let Some(cause) = self.map_mark(&mark, state) {
-                    self.decide_cause(&cause, gate, state, &mut decisions);
+            for (mark, released) in self.next_marks(self.config.limits.step_units_max, state) {
+                let mapped = self.map_mark(&mark, state);
+                let again = mapped.as_ref().filter(|_| released).and_then(|_| self.release(&mark, state));
+                for cause in mapped.into_iter().chain(again) {
+                    self.decide_cause(cause, gate, state, &mut decisions);
                 }
+                self.worked += 1;
                 upto = Some(mark);
             }
+        }
+        for cause in causes {
+            self.decide_cause(cause, gate, state, &mut decisions);
         }
         if let Some(upto) = &upto {
             self.clear_marks(upto, state);
         }
-        let last = !self.any_marks(state);
+        let last = !self.any_left(state);
         if !decisions.is_empty() {
             let (decisions, effects) = decisions.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
             let effects: Vec<Effect> = effects.into_iter().flatten().collect();
@@ -175,16 +180,17 @@ impl Flow {
     /// Decides one cause and folds the decisions at once: the next cause of the step sees them.
     fn decide_cause(
         &mut self,
-        cause: &Cause,
+        cause: Cause,
         gate: AppendId,
         state: &mut dyn StateTxn,
         all: &mut Vec<(Decision, Option<Effect>)>,
     ) {
-        let Some((unit, entity)) = subject(cause, state) else { return };
+        let Some((unit, entity)) = subject(&cause, state) else { return };
+        let cause = self.or_internal(cause, &unit, &entity.entity);
         let before = stored::get(state, &keys::aggregate(&entity.entity, &entity.key))
             .unwrap_or_else(|| AggregateState::new(unit, entity.entity.clone()));
-        for decision in self.ruled(&before, cause) {
-            let effect = self.apply(&decision, Some(gate), state);
+        for decision in self.ruled(&before, &cause) {
+            let Applied { effect, .. } = self.apply(&decision, Some(gate), state);
             all.push((decision, effect));
         }
     }
@@ -196,19 +202,9 @@ impl Flow {
             let from = self.skipped.map_or(input, |(from, _)| from);
             self.skipped = Some((from, input));
         }
-        self.marked = false;
+        (self.marked, self.ranged) = (false, false);
         self.place.phase = Phase::Fresh;
         self.place.input = input.next();
-    }
-
-    /// Ends an input whose marks decide nothing.
-    pub(crate) fn end_input(&mut self, state: &mut dyn StateTxn) -> bool {
-        self.causes.clear();
-        for mark in stored::keys(state, &keys::marks_of(self.place.input), usize::MAX) {
-            state.delete(&mark);
-        }
-        self.finish_input(false);
-        true
     }
 
     /// Writes down the inputs that decided nothing since the last record: before a checkpoint, for none may follow.

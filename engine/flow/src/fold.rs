@@ -5,26 +5,18 @@ use crate::{
     index,
     input::{FlowOutput, Scope},
     meta::Phase,
-    shadow::{self, Changed, ShadowRow},
+    shadow::{self, Changed, ShadowRow, Told},
     step::{Flow, Transaction},
     stored,
     visible::{Taken, weight},
 };
 use model::{
-    Chunk, Cite, Entry, EntryId, Fingerprint, Incarnation, Journaled, Row, RowChange, RowEntry, RowKey, SnapshotMark,
-    SourcePosition, TableName, TableSchema,
+    Chunk, Entry, EntryId, Fingerprint, Journaled, Row, RowChange, RowEntry, RowKey, SnapshotMark, TableName,
+    TableSchema,
 };
-use ports::StateTxn;
+use ports::{Failure, Fault, StateTxn};
 use schemas::{Plan, keys};
 use std::sync::Arc;
-
-/// Where and when a row change was told.
-struct Told {
-    cite: Cite,
-    incarnation: Incarnation,
-    position: SourcePosition,
-    schema: Fingerprint,
-}
 
 impl Flow {
     /// A row or truncation whose commit is still to come: kept, if there is room.
@@ -48,9 +40,15 @@ impl Flow {
     }
 
     /// A commit: its rows become visible together (J11).
-    pub(crate) fn commit(&mut self, id: EntryId, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
+    pub(crate) fn commit(&mut self, id: EntryId, count: u64, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
         let transaction = std::mem::take(&mut self.transaction);
         let first = self.place.open.take().unwrap_or(id);
+        if transaction.count != count {
+            let what = format!("commit {id} closes {count} rows, and {} are here", transaction.count);
+            let fault = Fault::new(Failure::Corrupt, what);
+            return self.corrupt(fault.cure("lockstep journal verify; nothing of this transaction was decided"), out);
+        }
+        self.worked += transaction.rows.len();
         if transaction.spilled {
             self.place.phase = Phase::Rows { next: first };
             self.blocked = Some(crate::query::Blocked::Transaction { rows: transaction.count });
@@ -161,7 +159,7 @@ impl Flow {
         self.changed(Changed { table, key, before, after: Some((plan.clone(), filled)) }, state);
     }
 
-    fn delete(&mut self, table: TableName, key: RowKey, told: &Told, state: &mut dyn StateTxn) {
+    pub(crate) fn delete(&mut self, table: TableName, key: RowKey, told: &Told, state: &mut dyn StateTxn) {
         let present = shadow::get(state, &table, &key);
         if self.is_stale(present.as_ref(), told) {
             return;
@@ -189,10 +187,10 @@ impl Flow {
         // Roots are found before the index moves for what left, and after it for what came.
         for (at, entity) in map.entities().iter().enumerate() {
             if entity.root == changed.table {
-                self.mark(at, &changed.key, state);
+                self.mark(at, &changed.key, &[], state);
             }
             for root in index::roots(&self.indexes, entity, &changed, state) {
-                self.mark(at, &root, state);
+                self.mark(at, &root, &[], state);
             }
         }
         index::update(&self.indexes, &changed, state);
@@ -208,6 +206,7 @@ impl Flow {
     ) {
         let table =
             self.tables.plan(chunk.schema).expect("a chunk's Schema entry lies before it").schema().table.clone();
+        self.worked += chunk.rows.len();
         let accepted = self.tables.state.get(&table).is_some_and(|table| table.accept_deletes);
         match chunk::fold(id, chunk, accepted, &self.config.limits, &self.tables, state) {
             Folded::Changed(changes) => changes.into_iter().for_each(|changed| self.changed(changed, state)),
@@ -271,27 +270,6 @@ impl Flow {
             let open = u16::try_from(at).is_ok_and(|at| !closed.contains(&at));
             if open && entity.tables().into_iter().any(|used| used == table) {
                 self.mark_range(at, state);
-            }
-        }
-    }
-
-    /// Truncation answered with "expand": the rows of before are deletes (J9).
-    pub(crate) fn expand_truncate(&mut self, id: EntryId, table: &TableName, state: &mut dyn StateTxn) {
-        let Some((position, incarnation)) =
-            self.tables.state.get(table).and_then(|one| Some((one.truncated?, one.incarnation)))
-        else {
-            return;
-        };
-        let mut after = None;
-        loop {
-            let page = shadow::page(table, after.as_ref(), shadow::PAGE, state);
-            let Some((last, _)) = page.last() else { return };
-            after = Some(last.clone());
-            for (key, row) in page {
-                if row.row.is_some() && row.as_of() < (incarnation, position) {
-                    let told = Told { cite: Entry::cite(id), incarnation, position, schema: row.schema };
-                    self.delete(table.clone(), key, &told, state);
-                }
             }
         }
     }

@@ -7,12 +7,13 @@ use crate::{
     ledger,
     step::{Active, Flow, Then},
     stored,
-    tables::Tables,
+    tables::{TableState, Tables},
+    work::Work,
 };
 use mapping::Map;
 use model::{
-    Activated, Answer, Control, ControlAct, EntityName, Entry, EntryId, Hash, Incarnation, Kind, Principal,
-    SnapshotMark, TableName, TableSchema, Unit,
+    Activated, Answer, Control, ControlAct, EntityName, Entry, Hash, Incarnation, Kind, Principal, SnapshotMark,
+    TableName, TableSchema, Unit,
 };
 use ports::{Failure, Fault, StateTxn};
 use schemas::{keys, r4::ElementTable, wire_record};
@@ -86,7 +87,9 @@ impl Flow {
         }
         let (name, hash, bytes) = (activated.name.clone(), activated.hash, activated.bytes.clone());
         self.map = Some(Active { name, hash, bytes, map: None });
-        self.holds = Holds::default();
+        for entity in std::mem::take(&mut self.holds).0.into_keys() {
+            self.go_on(Scope::Entity(entity), out);
+        }
         self.holds.save(state);
         self.put_in_force(state, out);
     }
@@ -102,7 +105,7 @@ impl Flow {
         }
         let Some(map) = compiled else { return };
         self.indexes = index::wanted(&map);
-        index::rebuild(&self.indexes, &self.tables, state);
+        self.begin_work(index::rebuild(&self.indexes), state);
         let closed = self.closed_entities();
         for at in 0..map.entities().len() {
             if u16::try_from(at).is_ok_and(|at| !closed.contains(&at)) {
@@ -165,64 +168,53 @@ impl Flow {
     }
 
     /// Folds an act of a person.
-    pub(crate) fn controlled(
-        &mut self,
-        id: EntryId,
-        act: &ControlAct,
-        state: &mut dyn StateTxn,
-        out: &mut Vec<FlowOutput>,
-    ) {
+    pub(crate) fn controlled(&mut self, act: &ControlAct, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
         match act {
             ControlAct::Released { cause } => {
-                let (from, to) = keys::parked_for(cause);
-                let mut units: Vec<Unit> = Vec::new();
-                state.range(&from, &to, &mut |_, bytes| {
-                    units.push(stored::value(bytes));
-                    true
-                });
-                for unit in units {
-                    self.mark_unit(&unit, state);
-                }
+                self.begin_work(vec![Work::Release { cause: cause.clone(), after: Box::default() }], state);
             }
             ControlAct::Answered { hold, answer } => {
                 if let Some(table) = hold.strip_prefix("table:") {
-                    self.answer_table(id, &TableName::from(table), *answer, state, out);
+                    self.answer_table(&TableName::from(table), *answer, state, out);
                 } else if let Some(entity) = hold.strip_prefix("entity:") {
-                    self.holds.0.remove(&EntityName::from(entity));
-                    self.holds.save(state);
-                    self.go_on(Scope::Entity(entity.into()), out);
-                    self.put_in_force(state, out);
+                    self.release_entity(&EntityName::from(entity), state, out);
                 }
             }
             ControlAct::AcceptGap { .. } | ControlAct::Probed { .. } | ControlAct::Dropped { .. } => {}
         }
     }
 
-    fn mark_unit(&mut self, unit: &Unit, state: &mut dyn StateTxn) {
-        let Some(key) = ledger::unit_key(unit.id, state) else { return };
-        let entity = self.map.as_ref().and_then(|active| active.map.as_ref()?.entity(&key.entity));
-        if let Some(entity) = entity {
-            self.mark(entity, &key.key, state);
+    /// An entity goes on, if the map in force fits the tables as they are now; else it stays held, and it alone.
+    fn release_entity(&mut self, entity: &EntityName, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
+        let Some(active) = self.map.as_ref().filter(|_| self.holds.entity(entity)) else { return };
+        if let Err(what) = compiled(&active.name, &active.bytes, &self.tables.schemas()) {
+            self.halt(Scope::Entity(entity.clone()), what.clone(), out);
+            self.holds.0.insert(entity.clone(), what.into());
+            return self.holds.save(state);
         }
+        self.holds.0.remove(entity);
+        self.holds.save(state);
+        self.go_on(Scope::Entity(entity.clone()), out);
+        self.put_in_force(state, out);
     }
 
-    fn answer_table(
-        &mut self,
-        id: EntryId,
-        table: &TableName,
-        answer: Answer,
-        state: &mut dyn StateTxn,
-        out: &mut Vec<FlowOutput>,
-    ) {
-        if answer == Answer::Expand {
-            self.expand_truncate(id, table, state);
-        }
+    fn answer_table(&mut self, table: &TableName, answer: Answer, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
         let Some(one) = self.tables.state.get_mut(table) else { return };
+        let (truncated, incarnation) = (one.truncated, one.incarnation);
+        if answer == Answer::Expand && truncated.is_none() {
+            return;
+        }
         (one.held, one.truncated) = (None, None);
         one.accept_deletes = answer == Answer::Accept;
+        // What is read again is not ready before it is: its `Started` follows (J12).
+        one.ready &= answer == Answer::Expand;
         self.tables.save(state);
         self.go_on(Scope::Table(table.clone()), out);
         self.mark_users_of(table, state);
+        if let (Answer::Expand, Some(position)) = (answer, truncated) {
+            let table = table.clone();
+            self.begin_work(vec![Work::Expand { table, incarnation, position, after: None }], state);
+        }
     }
 
     /// Checks an act and says which entries it is.
@@ -234,10 +226,21 @@ impl Flow {
     ) -> Result<(Vec<Entry>, Then), Fault> {
         match control.act.clone() {
             ControlAct::AcceptGap { .. } => self.accept_gap(control, token),
-            ControlAct::Answered { hold, answer } => match hold.strip_prefix("table:") {
-                Some(table) if answer != Answer::Expand => self.read_again(control, table.into(), token, out),
-                _ => Ok((vec![Entry::Control(control)], Then::Answer(token))),
-            },
+            ControlAct::Answered { hold, answer } => {
+                let offered = match (hold.strip_prefix("table:"), hold.strip_prefix("entity:")) {
+                    (Some(table), _) => self.tables.state.get(&TableName::from(table)).map_or(&[][..], answers),
+                    (_, Some(entity)) if self.holds.entity(&EntityName::from(entity)) => &[Answer::Release],
+                    _ => &[],
+                };
+                if !offered.contains(&answer) {
+                    let what = format!("{hold} is not held, or does not take this answer");
+                    return Err(Fault::new(Failure::Misconfigured, what).cure("lockstep held ls"));
+                }
+                match hold.strip_prefix("table:") {
+                    Some(table) if answer != Answer::Expand => Ok(self.read_again(control, table.into(), token, out)),
+                    _ => Ok((vec![Entry::Control(control)], Then::Answer(token))),
+                }
+            }
             ControlAct::Released { .. } | ControlAct::Probed { .. } | ControlAct::Dropped { .. } => {
                 Ok((vec![Entry::Control(control)], Then::Answer(token)))
             }
@@ -247,6 +250,10 @@ impl Flow {
     /// A gap is accepted: a new slot, and every table read again (J10).
     fn accept_gap(&mut self, mut control: Control, token: u64) -> Result<(Vec<Entry>, Then), Fault> {
         let source = self.config.source.system.clone();
+        if self.ingest.captures > 0 {
+            let what = format!("entries of source {source} are still being written");
+            return Err(Fault::new(Failure::Transient, what).cure("answer again"));
+        }
         let Some((slot, _)) = self.ingest.gap.take() else {
             return Err(
                 Fault::new(Failure::Misconfigured, format!("source {source} has no gap")).cure("lockstep held ls")
@@ -260,29 +267,21 @@ impl Flow {
         Ok((vec![Entry::Control(control), slot], Then::AnswerAndOpen(token)))
     }
 
-    /// A held table is read again: the source goes on from here with that table started anew.
+    /// A held table is read again: the source is closed, and opened with that table started anew.
     fn read_again(
         &mut self,
         control: Control,
         table: TableName,
         token: u64,
         out: &mut Vec<FlowOutput>,
-    ) -> Result<(Vec<Entry>, Then), Fault> {
+    ) -> (Vec<Entry>, Then) {
         let resume = &self.ingest.resume;
-        let Some(at) = resume.passed.filter(|_| resume.tables.contains_key(&table)) else {
-            return Err(
-                Fault::new(Failure::Misconfigured, format!("table {table} is not held")).cure("lockstep held ls")
-            );
-        };
         let (source, incarnation) = (self.config.source.system.clone(), resume.incarnation);
-        let mark = SnapshotMark::Started { tables: vec![table], at };
+        let mark = SnapshotMark::Started { tables: vec![table], at: resume.passed.unwrap_or_default() };
         let started = Entry::Snapshot { source, incarnation, mark };
         self.ingest.resume.fold(&started);
-        if self.ingest.state == SourceState::Streaming {
-            self.ingest.state = SourceState::Preparing;
-            out.push(FlowOutput::CloseSource);
-        }
-        Ok((vec![Entry::Control(control), started], Then::AnswerAndOpen(token)))
+        self.restart_source(out);
+        (vec![Entry::Control(control), started], Then::Answer(token))
     }
 
     /// Checks an answer about a unit.
@@ -326,6 +325,15 @@ impl Flow {
             out.push(FlowOutput::Again);
         }
         true
+    }
+}
+
+/// The answers that a table's question takes.
+pub(crate) fn answers(table: &TableState) -> &'static [Answer] {
+    match (&table.held, table.truncated) {
+        (None, _) => &[],
+        (Some(_), Some(_)) => &[Answer::Expand, Answer::ReadAgain],
+        (Some(_), None) => &[Answer::Accept, Answer::ReadAgain],
     }
 }
 

@@ -1,8 +1,9 @@
 //! Join indexes: from a value of some columns to the rows that hold it. Maintained for what the map in force joins on.
 
 use crate::{
-    shadow::{self, Changed, PAGE},
+    shadow::{self, Changed},
     stored,
+    work::Work,
 };
 use mapping::{Entity, Map};
 use model::{Cell, Row, RowKey, TableName};
@@ -80,27 +81,12 @@ pub(crate) fn find(table: &TableName, number: u16, value: &RowKey, state: &dyn S
         .collect()
 }
 
-/// Drops every index entry and makes those of `all` anew from the shadow.
-pub(crate) fn rebuild(all: &[Index], tables: &crate::tables::Tables, state: &mut dyn StateTxn) {
-    for key in stored::keys(state, &keys::joins(), usize::MAX) {
-        state.delete(&key);
-    }
-    let mut wanted: Vec<&TableName> = all.iter().map(|index| &index.table).collect();
-    wanted.dedup();
-    for table in wanted {
-        let mut after = None;
-        loop {
-            let page = shadow::page(table, after.as_ref(), PAGE, state);
-            let Some((last, _)) = page.last() else { break };
-            after = Some(last.clone());
-            for (key, row) in page {
-                if let (Some(row), Some(plan)) = (row.row, tables.plan(row.schema)) {
-                    let after = Some((plan.clone(), row));
-                    update(all, &Changed { table: table.clone(), key, before: None, after }, state);
-                }
-            }
-        }
-    }
+/// What makes all of them anew from the shadow.
+pub(crate) fn rebuild(all: &[Index]) -> Vec<Work> {
+    let mut tables: Vec<&TableName> = all.iter().map(|index| &index.table).collect();
+    tables.dedup();
+    let of = |table: &TableName| Work::Index { table: table.clone(), after: None };
+    std::iter::once(Work::DropIndexes).chain(tables.into_iter().map(of)).collect()
 }
 
 /// The roots of `entity` whose joined rows a change touches, for its joins that ask for it (J14).

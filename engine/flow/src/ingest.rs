@@ -54,7 +54,7 @@ pub(crate) enum SourceState {
 
 impl Ingest {
     pub(crate) fn reopen_at(&self) -> Option<Timestamp> {
-        self.reopen_at.filter(|_| self.state == SourceState::Down)
+        self.reopen_at.filter(|_| self.state == SourceState::Down && self.captures == 0)
     }
 
     /// Whether the journal holds this already.

@@ -92,7 +92,7 @@ impl Deliver {
     /// When something may be sent that may not now.
     pub(crate) fn next_wakeup(&self) -> Option<Timestamp> {
         let backoff = self.backoff.first().map(|(due, _)| *due);
-        let pause = self.paused_until.filter(|_| !self.ready.is_empty());
+        let pause = self.paused_until.filter(|_| !self.ready.is_empty() && self.in_flight == 0);
         [backoff, pause].into_iter().flatten().min()
     }
 

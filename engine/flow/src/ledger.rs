@@ -8,6 +8,9 @@ use model::{Acked, Base, EffectId, EntryId, Hash, Outcome, SystemId, Unit, UnitI
 use ports::{SendBase, StateTxn};
 use schemas::{keys, wire_record};
 
+/// The value of a mark that stands for a person's release.
+pub(crate) const RELEASED: &[u8] = &[1];
+
 /// An effect without a final outcome.
 #[derive(Clone, Debug)]
 pub(crate) struct Unsettled {

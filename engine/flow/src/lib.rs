@@ -39,6 +39,7 @@ mod stored;
 mod tables;
 mod visible;
 mod waiting;
+mod work;
 
 pub use config::{Config, Limits, SinkSettings, SourceSettings};
 pub use input::{Act, AppendId, FlowInput, FlowOutput, Scope};

@@ -5,13 +5,16 @@
 
 use crate::{
     input::FlowOutput,
+    ledger::RELEASED,
     recover::Stage,
     rows,
     shadow::{self, PAGE},
     step::{Flow, Then},
-    stored, waiting,
+    stored,
+    waiting::{self, UnitKey},
+    work::Work,
 };
-use model::{Bound, Entry, Mark, RowKey, Unit};
+use model::{Bound, Entry, EntryId, Mark, RowKey, Unit};
 use ports::{Class, StateTxn};
 use schemas::{keys, wire_record};
 
@@ -27,51 +30,109 @@ struct Range {
 
 wire_record!(Range { bound_upto, all_bound, mapped_upto });
 
+/// Whether the units of the next marks have their ids.
+#[derive(PartialEq, Eq)]
+pub(crate) enum Binding {
+    /// They have.
+    Done,
+    /// Another page must be looked at first.
+    More,
+    /// Bindings are on their way into the journal.
+    Waits,
+}
+
 impl Flow {
-    /// Marks one unit.
-    pub(crate) fn mark(&mut self, entity: usize, key: &RowKey, state: &mut dyn StateTxn) {
+    /// Marks one unit, unless the present input has marked its whole entity.
+    pub(crate) fn mark(&mut self, entity: usize, key: &RowKey, value: &[u8], state: &mut dyn StateTxn) {
         let Ok(entity) = u16::try_from(entity) else { return };
-        state.put(&keys::mark(&Mark { cause: self.place.input, entity, key: key.clone() }), &[]);
-        self.marked = true;
+        let cause = self.place.input;
+        if !(self.ranged && state.get(&range_key(cause, entity)).is_some()) {
+            state.put(&keys::mark(&Mark { cause, entity, key: key.clone() }), value);
+            self.marked = true;
+        }
     }
 
-    /// Marks every unit of an entity.
+    /// Marks a unit that is known by its entity's name, if the map in force has that entity.
+    pub(crate) fn mark_unit(&mut self, unit: &UnitKey, value: &[u8], state: &mut dyn StateTxn) {
+        let entity = self.map.as_ref().and_then(|active| active.map.as_ref()?.entity(&unit.entity));
+        if let Some(entity) = entity {
+            self.mark(entity, &unit.key, value, state);
+        }
+    }
+
+    /// Marks every unit of an entity; before any single mark of the same input.
     pub(crate) fn mark_range(&mut self, entity: usize, state: &mut dyn StateTxn) {
         let Ok(entity) = u16::try_from(entity) else { return };
-        let mark = Mark { cause: self.place.input, entity, key: RowKey::from_bytes(&[]) };
-        stored::put(state, &keys::mark(&mark), &Range::default());
-        self.marked = true;
+        stored::put(state, &range_key(self.place.input, entity), &Range::default());
+        (self.marked, self.ranged) = (true, true);
     }
 
-    /// Whether the present input has marks left.
-    pub(crate) fn any_marks(&self, state: &dyn StateTxn) -> bool {
-        self.marked && !stored::keys(state, &keys::marks_of(self.place.input), 1).is_empty()
+    /// Whether the present input has something left to decide: marks, or timers that were due at it.
+    pub(crate) fn any_left(&self, state: &dyn StateTxn) -> bool {
+        let marks = self.marked && !stored::keys(state, &keys::marks_of(self.place.input), 1).is_empty();
+        marks || self.timers_left()
     }
 
-    /// Drops marks that cannot be decided now and binds what the others need: rows that were captured before their map
-    /// was known to ingest have no unit yet (J41). True: bindings are on their way.
-    pub(crate) fn bind_marked(&mut self, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) -> bool {
+    /// Drops marks that cannot be decided now and binds what the others need, as far as the next step goes, or through
+    /// `upto`: rows that were captured before their map was known to ingest have no unit yet (J41).
+    pub(crate) fn bind_marked(
+        &mut self,
+        upto: Option<&Mark>,
+        state: &mut dyn StateTxn,
+        out: &mut Vec<FlowOutput>,
+    ) -> Binding {
         if self.binding.is_some() {
-            return true;
+            return Binding::Waits;
         }
+        let page = self.page_of_marks(upto, state);
         let closed = self.closed_entities();
-        let mut unbound = Vec::new();
-        for key in stored::keys(state, &keys::marks_of(self.place.input), usize::MAX) {
-            let mark = keys::mark_of(&key).expect("the range holds marks only");
+        let (mut unbound, mut dropped) = (Vec::new(), false);
+        for key in &page {
+            let mark = keys::mark_of(key).expect("the range holds marks only");
             let Some(entity) = self.entity(mark.entity).filter(|_| !closed.contains(&mark.entity)) else {
-                state.delete(&key);
+                state.delete(key);
+                dropped = true;
                 continue;
             };
             if mark.key.as_bytes().is_empty() {
-                if self.bind_range(&key, &mark, state, out) {
-                    return true;
+                let binding = self.bind_range(key, &mark, state, out);
+                if binding != Binding::Done {
+                    return binding;
                 }
             } else if rows::unit(state, &entity.name, &mark.key).is_none() {
                 let row = shadow::get(state, &entity.root, &mark.key);
                 unbound.extend(row.filter(|row| row.row.is_some()).map(|_| self.mint(entity, &mark.key)));
             }
         }
-        self.append_bound(unbound, state, out)
+        match (dropped, self.append_bound(unbound, state, out)) {
+            (_, true) => Binding::Waits,
+            // Behind what was dropped stand marks that were not looked at.
+            (true, false) => Binding::More,
+            (false, false) => Binding::Done,
+        }
+    }
+
+    fn page_of_marks(&self, upto: Option<&Mark>, state: &dyn StateTxn) -> Vec<Vec<u8>> {
+        let (from, to) = keys::marks_of(self.place.input);
+        match upto {
+            _ if !self.marked => Vec::new(),
+            Some(upto) => stored::keys(state, &(from, [&keys::mark(upto)[..], &[0]].concat()), usize::MAX),
+            None => stored::keys(state, &(from, to), self.config.limits.step_units_max),
+        }
+    }
+
+    /// Ends an input whose other marks decide nothing, a page at a time. What they bind is bound all the same: later
+    /// decisions saw it.
+    pub(crate) fn end_input(&mut self, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) -> bool {
+        self.causes.clear();
+        if self.bind_marked(None, state, out) == Binding::Done {
+            let page = self.page_of_marks(None, state);
+            page.iter().for_each(|key| state.delete(key));
+            if page.len() < self.config.limits.step_units_max.max(1) {
+                self.finish_input(false);
+            }
+        }
+        true
     }
 
     /// Appends bindings for the present step to wait for. What is decided again or read back waited for them when it was
@@ -91,25 +152,24 @@ impl Flow {
     }
 
     /// Binds the next unbound rows of a range mark's entity, and ends a range without units.
-    fn bind_range(&mut self, key: &[u8], mark: &Mark, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) -> bool {
+    fn bind_range(&mut self, key: &[u8], mark: &Mark, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) -> Binding {
         let mut range: Range = stored::get(state, key).unwrap_or_default();
-        while !range.all_bound {
-            let Some(entity) = self.entity(mark.entity) else { return false };
-            let page = shadow::page(&entity.root, range.bound_upto.as_ref(), PAGE, state);
-            let unbound =
-                page.iter().filter(|(key, row)| row.row.is_some() && rows::unit(state, &entity.name, key).is_none());
-            let bound: Vec<Bound> = unbound.map(|(key, _)| self.mint(entity, key)).collect();
-            range.all_bound = page.len() < PAGE;
-            range.bound_upto = page.last().map(|(key, _)| key.clone()).or(range.bound_upto);
-            stored::put(state, key, &range);
-            if self.append_bound(bound, state, out) {
-                return true;
+        let Some(entity) = self.entity(mark.entity).filter(|_| !range.all_bound) else {
+            if self.units_after(mark.entity, range.mapped_upto.as_ref(), 1, state).is_empty() {
+                state.delete(key);
+                return Binding::More;
             }
-        }
-        if self.units_after(mark.entity, range.mapped_upto.as_ref(), 1, state).is_empty() {
-            self.end_range(mark.entity, state);
-        }
-        false
+            return Binding::Done;
+        };
+        let page = shadow::page(&entity.root, range.bound_upto.as_ref(), PAGE, state);
+        let unbound =
+            page.iter().filter(|(key, row)| row.row.is_some() && rows::unit(state, &entity.name, key).is_none());
+        let bound: Vec<Bound> = unbound.map(|(key, _)| self.mint(entity, key)).collect();
+        range.all_bound = page.len() < PAGE;
+        range.bound_upto = page.last().map(|(key, _)| key.clone()).or(range.bound_upto);
+        self.worked += PAGE;
+        stored::put(state, key, &range);
+        if self.append_bound(bound, state, out) { Binding::Waits } else { Binding::More }
     }
 
     /// Bindings that a step waits for are durable.
@@ -126,28 +186,27 @@ impl Flow {
     pub(crate) fn bound(&mut self, bound: &Bound, state: &mut dyn StateTxn) {
         bind(bound, state);
         self.ingest.minted.remove(&(bound.entity.clone(), bound.key.clone()));
-        for unit in waiting::on(&bound.entity, &bound.key, state) {
-            let entity = self.map.as_ref().and_then(|active| active.map.as_ref()?.entity(&unit.entity));
-            if let Some(entity) = entity {
-                self.mark(entity, &unit.key, state);
-            }
+        let waits = UnitKey { entity: bound.entity.clone(), key: bound.key.clone() };
+        if waiting::any_on(&waits, state) {
+            self.begin_work(vec![Work::Wake { waits, after: Box::default() }], state);
         }
     }
 
-    /// The next marked units in mark order, at most `max`.
-    pub(crate) fn next_marks(&self, max: usize, state: &dyn StateTxn) -> Vec<Mark> {
-        let mut marks: Vec<Mark> = Vec::new();
-        let mut ranged = None;
+    /// The next marked units in mark order, at most `max`, and whether a person released them.
+    pub(crate) fn next_marks(&self, max: usize, state: &dyn StateTxn) -> Vec<(Mark, bool)> {
+        let mut marks: Vec<(Mark, bool)> = Vec::new();
+        if !self.marked {
+            return marks;
+        }
         let (from, to) = keys::marks_of(self.place.input);
         state.range(&from, &to, &mut |key, value| {
             let mark = keys::mark_of(key).expect("the range holds marks only");
             if mark.key.as_bytes().is_empty() {
-                ranged = Some(mark.entity);
                 let range: Range = stored::value(value);
                 let units = self.units_after(mark.entity, range.mapped_upto.as_ref(), max - marks.len(), state);
-                marks.extend(units.into_iter().map(|key| Mark { key, ..mark.clone() }));
-            } else if ranged != Some(mark.entity) {
-                marks.push(mark);
+                marks.extend(units.into_iter().map(|key| (Mark { key, ..mark.clone() }, false)));
+            } else {
+                marks.push((mark, value == RELEASED));
             }
             marks.len() < max
         });
@@ -163,40 +222,33 @@ impl Flow {
         stored::keys(state, &range, max).iter().filter_map(|key| keys::unit_key(&entity.name, key)).collect()
     }
 
-    /// Forgets the marks up to and with `upto`.
+    /// Forgets the marks up to and with `upto`: those of one step.
     pub(crate) fn clear_marks(&mut self, upto: &Mark, state: &mut dyn StateTxn) {
-        let (from, _) = keys::marks_of(upto.cause);
-        let end = [&keys::mark(upto)[..], &[0]].concat();
-        let mut ranged = false;
-        for key in stored::keys(state, &(from, end), usize::MAX) {
+        for key in self.page_of_marks(Some(upto), state) {
             let mark = keys::mark_of(&key).expect("the range holds marks only");
-            if mark.entity == upto.entity && mark.key.as_bytes().is_empty() {
-                ranged = true;
+            let within = mark.entity == upto.entity && mark.key.as_bytes().is_empty();
+            if within && !self.units_after(upto.entity, Some(&upto.key), 1, state).is_empty() {
                 let mut range: Range = stored::get(state, &key).unwrap_or_default();
                 range.mapped_upto = Some(upto.key.clone());
                 stored::put(state, &key, &range);
-            } else if !(ranged && mark.entity == upto.entity) {
-                state.delete(&key);
-            }
-        }
-        if ranged && self.units_after(upto.entity, Some(&upto.key), 1, state).is_empty() {
-            self.end_range(upto.entity, state);
-        }
-    }
-
-    /// A range is done, and with it every single mark of its entity.
-    fn end_range(&mut self, entity: u16, state: &mut dyn StateTxn) {
-        for key in stored::keys(state, &keys::marks_of(self.place.input), usize::MAX) {
-            if keys::mark_of(&key).is_some_and(|mark| mark.entity == entity) {
+            } else {
                 state.delete(&key);
             }
         }
     }
 }
 
-/// Puts a binding into the state.
+fn range_key(cause: EntryId, entity: u16) -> Vec<u8> {
+    keys::mark(&Mark { cause, entity, key: RowKey::from_bytes(&[]) })
+}
+
+/// Puts a binding into the state; the first of a key stands for ever (J41).
 fn bind(bound: &Bound, state: &mut dyn StateTxn) {
-    stored::put::<Unit>(state, &keys::unit(&bound.entity, &bound.key), &bound.unit);
-    let key = waiting::UnitKey { entity: bound.entity.clone(), key: bound.key.clone() };
+    let at = keys::unit(&bound.entity, &bound.key);
+    if state.get(&at).is_some() {
+        return;
+    }
+    stored::put::<Unit>(state, &at, &bound.unit);
+    let key = UnitKey { entity: bound.entity.clone(), key: bound.key.clone() };
     stored::put(state, &keys::unit_by_id(bound.unit.id), &key);
 }

@@ -29,6 +29,8 @@ pub(crate) enum Phase {
     Rows { next: EntryId },
     /// Its rows are folded and marked; so many steps are decided.
     Steps { done: u32 },
+    /// Something as large as a table is done first, a page at a time.
+    Work,
 }
 
 /// The place's name in the store.
@@ -46,6 +48,7 @@ wire_union!(Phase {
     0 Fresh,
     1 Rows { next },
     2 Steps { done },
+    3 Work,
 });
 
 wire_record!(Place { input, at, phase, open, ledger, decisions });

@@ -1,6 +1,6 @@
 //! What people ask a running flow: answers hold names, counts and texts, never a patient's value.
 
-use crate::{apply::Listed, ingest::SourceState, input::Scope, ledger, meta::Phase, step::Flow, stored};
+use crate::{apply::Listed, hold, ingest::SourceState, input::Scope, ledger, meta::Phase, step::Flow, stored};
 use model::{
     AggregateState, Answer, EntityName, EntryId, Incarnation, SourcePosition, SystemId, TableName, Timestamp, Unit,
     Verdict,
@@ -219,8 +219,7 @@ impl Flow {
         }
         for (table, one) in &self.tables.state {
             if let Some(question) = &one.held {
-                let first = if one.truncated.is_some() { Answer::Expand } else { Answer::Accept };
-                add(format!("table:{table}"), question, &[first, Answer::ReadAgain]);
+                add(format!("table:{table}"), question, hold::answers(one));
             }
         }
         for (entity, question) in self.holds.iter() {

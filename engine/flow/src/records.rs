@@ -1,14 +1,15 @@
 //! Records read back from the decisions log: what they say of an input, and which inputs they cover (J17).
 
-use crate::{input::FlowOutput, recover::Stage, step::Flow};
-use model::{Decided, EntryId, Record, Recorded};
+use crate::{input::FlowOutput, marks::Binding, recover::Stage, step::Flow};
+use model::{EntryId, Mark, Record, Recorded};
+use ports::StateTxn;
 
 /// What the decisions log says of a step.
 pub(crate) enum Found {
     /// Not read yet.
     Reading,
-    /// This was decided.
-    Step(Decided),
+    /// This was decided, of marks up to there.
+    Step(Option<Mark>),
     /// The input decided nothing.
     Skipped,
     /// No record: it is ours to decide.
@@ -71,12 +72,7 @@ impl Flow {
             let seq = front.header.id.seq;
             match &front.record {
                 Record::Decided(decided) if decided.input == input && decided.step == step => {
-                    self.place.decisions = seq;
-                    self.covered = self.covered.max(input.seq);
-                    let Some(Recorded { record: Record::Decided(decided), .. }) = self.recorded.pop_front() else {
-                        return Found::Nothing;
-                    };
-                    return Found::Step(decided);
+                    return Found::Step(decided.upto.clone());
                 }
                 Record::Skipped { from, to } if *from <= input && input <= *to => return Found::Skipped,
                 Record::Decided(decided) if decided.input > input => return Found::Skipped,
@@ -88,5 +84,26 @@ impl Flow {
             }
         }
         if self.recorded_read < self.recorded_tail { Found::Reading } else { Found::Nothing }
+    }
+
+    /// Folds the recorded step that was found, once the units of its marks are bound.
+    pub(crate) fn fold_found(
+        &mut self,
+        upto: Option<&Mark>,
+        state: &mut dyn StateTxn,
+        out: &mut Vec<FlowOutput>,
+    ) -> bool {
+        // A step of marks says that the entry's own causes decided nothing.
+        self.causes.clear();
+        if upto.is_some() && self.bind_marked(upto, state, out) == Binding::More {
+            return true;
+        }
+        let Some(Recorded { header, record: Record::Decided(decided) }) = self.recorded.pop_front() else {
+            return false;
+        };
+        self.place.decisions = header.id.seq;
+        self.covered = self.covered.max(decided.input.seq);
+        self.worked += decided.decisions.len();
+        self.fold_recorded(decided, state, out)
     }
 }

@@ -9,6 +9,7 @@
 //! * What is recorded is never decided again: it may be at the sink already.
 
 use crate::{
+    apply::Applied,
     input::FlowOutput,
     ledger,
     meta::{PLACE, Phase, Place},
@@ -52,7 +53,7 @@ impl Flow {
         self.tables = Tables::load(state);
         self.load_map_and_holds(state, out);
         self.next_timer = waiting::next_due(state);
-        self.marked = self.inside();
+        (self.marked, self.ranged) = (self.inside(), self.inside());
         self.refolded_upto = if self.inside() { self.place.input.next() } else { self.place.input };
         let next = self.place.open.unwrap_or(self.refolded_upto);
         self.visible = Visible::new(next, journal.seq, self.config.limits.visible_bytes_max);
@@ -84,7 +85,9 @@ impl Flow {
 
     /// An entry before the checkpoint, read again because its transaction was open there.
     pub(crate) fn refold_open(&mut self, id: EntryId, entry: Taken) {
-        self.ingest.note(id, &entry);
+        if self.stage == Stage::Folding {
+            self.ingest.note(id, &entry);
+        }
         match &*entry {
             Entry::Row(row) if row.commit.is_none() => self.open_row(id, entry),
             Entry::Truncate { .. } => self.open_row(id, entry),
@@ -99,16 +102,12 @@ impl Flow {
         state: &mut dyn StateTxn,
         out: &mut Vec<FlowOutput>,
     ) -> bool {
-        if self.causes.is_empty() && decided.upto.is_some() {
-            self.bind_marked(state, out);
-        }
-        self.causes.clear();
         for decision in &decided.decisions {
-            let made = self.apply(decision, None, state);
+            let Applied { effect: made, diverged } = self.apply(decision, None, state);
             let kept = decided.effects.iter().find(|effect| Some(effect.id) == decision.effect);
-            if made.as_ref().map(|effect| effect.body) != kept.map(|effect| effect.body) {
+            if diverged || made.as_ref().map(|effect| effect.body) != kept.map(|effect| effect.body) {
                 let what = format!(
-                    "the recorded decision {} of {} (input {}) gives another body than its hash says",
+                    "the recorded decision {} of {} (input {}) gives another state or body than its hash says",
                     decision.n, decision.unit, decided.input
                 );
                 self.corrupt(
@@ -206,7 +205,7 @@ impl Flow {
         }
     }
 
-    fn corrupt(&mut self, fault: Fault, out: &mut Vec<FlowOutput>) {
+    pub(crate) fn corrupt(&mut self, fault: Fault, out: &mut Vec<FlowOutput>) {
         self.stage = Stage::Closed;
         out.push(FlowOutput::Corrupt(fault));
     }

@@ -36,6 +36,19 @@ impl Flow {
         }
     }
 
+    /// Closes an open source, to open it again from a fresh resume once everything it gave is durable, and what it gave of
+    /// an open transaction void.
+    pub(crate) fn restart_source(&mut self, out: &mut Vec<FlowOutput>) {
+        if !matches!(self.ingest.state, SourceState::Opening | SourceState::Streaming) {
+            return;
+        }
+        out.push(FlowOutput::CloseSource);
+        (self.ingest.state, self.ingest.reopen_at) = (SourceState::Down, Some(Timestamp(0)));
+        if self.ingest.captures == 0 {
+            self.void_open(out);
+        }
+    }
+
     /// Opens a source that was down long enough, once everything it gave is durable.
     pub(crate) fn reopen_if_due(&mut self, now: Timestamp, out: &mut Vec<FlowOutput>) {
         let due = self.ingest.reopen_at().is_some_and(|due| due <= now);

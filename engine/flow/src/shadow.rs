@@ -37,6 +37,14 @@ impl ShadowRow {
     }
 }
 
+/// Where and when a row change was told.
+pub(crate) struct Told {
+    pub cite: Cite,
+    pub incarnation: Incarnation,
+    pub position: SourcePosition,
+    pub schema: Fingerprint,
+}
+
 /// The shadow's row at this key.
 pub(crate) fn get(state: &dyn StateTxn, table: &model::TableName, key: &RowKey) -> Option<ShadowRow> {
     stored::get(state, &keys::row(table, key))

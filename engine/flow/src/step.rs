@@ -25,8 +25,8 @@ use std::{
     sync::Arc,
 };
 
-/// Folds, steps and reads that one input may cause before others get their turn.
-const WORK_AT_ONCE: usize = 256;
+/// Entries, rows and units that one call works on before others get their turn; no more than one page or step above it.
+const WORK_AT_ONCE: usize = 1_024;
 
 /// One pipeline's step machine.
 pub struct Flow {
@@ -47,6 +47,10 @@ pub struct Flow {
     pub(crate) causes: Vec<Cause>,
     /// Whether the present input may have marks.
     pub(crate) marked: bool,
+    /// Whether some of them may be whole entities.
+    pub(crate) ranged: bool,
+    /// Rows, units and entries that the present call has worked on.
+    pub(crate) worked: usize,
     /// Entries before this one were folded before the process began: only an open transaction's rows are taken again.
     pub(crate) refolded_upto: EntryId,
     /// Inputs up to here have a record.
@@ -120,7 +124,7 @@ pub(crate) enum Then {
     Captured,
     /// The source may be opened.
     OpenSource,
-    /// Tell, and open the source.
+    /// Tell, and open the source: its new slot is wanted.
     AnswerAndOpen(u64),
     /// The step that waits for bindings goes on.
     Bound,
@@ -145,6 +149,8 @@ impl Flow {
             transaction: Transaction::default(),
             causes: Vec::new(),
             marked: false,
+            ranged: false,
+            worked: 0,
             refolded_upto: FIRST,
             covered: 0,
             committed_at: None,
@@ -204,7 +210,9 @@ impl Flow {
     }
 
     fn work(&mut self, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
-        for _ in 0..WORK_AT_ONCE {
+        self.worked = 0;
+        while self.worked < WORK_AT_ONCE {
+            self.worked += 1;
             if self.checkpoint_due && self.may_checkpoint() {
                 // What the checkpoint makes durable is the state behind this step: nothing may be folded behind the place.
                 if self.checkpoint(state, out) {

@@ -41,26 +41,23 @@ pub(crate) fn remove(id: UnitId, state: &mut dyn StateTxn) {
     state.delete(&name(id));
 }
 
-/// Who waits for a key that was bound now.
-pub(crate) fn on(entity: &EntityName, key: &RowKey, state: &dyn StateTxn) -> Vec<UnitKey> {
-    values(state, &keys::waiting_for(entity, key))
+/// Whether somebody waits for a key.
+pub(crate) fn any_on(key: &UnitKey, state: &dyn StateTxn) -> bool {
+    !stored::keys(state, &keys::waiting_for(&key.entity, &key.key), 1).is_empty()
 }
 
-/// Whose timers are due, in the order (due, id).
-pub(crate) fn due(now: Timestamp, state: &dyn StateTxn) -> Vec<UnitKey> {
-    values(state, &keys::timers_due(now))
+/// The first timers that are due, in the order (due, id), with their units.
+pub(crate) fn due(now: Timestamp, max: usize, state: &dyn StateTxn) -> Vec<(Vec<u8>, UnitKey)> {
+    let (from, to) = keys::timers_due(now);
+    let mut timers = Vec::new();
+    state.range(&from, &to, &mut |key, unit| {
+        timers.push((key.to_vec(), stored::value(unit)));
+        timers.len() < max
+    });
+    timers
 }
 
 /// When the next timer is due.
 pub(crate) fn next_due(state: &dyn StateTxn) -> Option<Timestamp> {
     stored::keys(state, &keys::timers(), 1).first().and_then(|key| keys::timer_of(key)).map(|(due, _)| due)
-}
-
-fn values(state: &dyn StateTxn, (from, to): &keys::KeyRange) -> Vec<UnitKey> {
-    let mut units = Vec::new();
-    state.range(from, to, &mut |_, bytes| {
-        units.push(stored::value(bytes));
-        true
-    });
-    units
 }

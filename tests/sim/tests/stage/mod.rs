@@ -28,6 +28,8 @@ pub struct Stage {
     names: Names,
     now: i64,
     term: u64,
+    /// Rows of the transaction that is half captured.
+    open_rows: usize,
     /// Set-up runs without being printed.
     silent: bool,
 }
@@ -49,6 +51,7 @@ impl Stage {
             names: Names::default(),
             now: 1_000_000,
             term: 0,
+            open_rows: 0,
             silent: true,
         }
     }
@@ -103,6 +106,9 @@ impl Stage {
     pub fn input(&mut self, text: &str) -> Vec<String> {
         let (word, rest) = text.trim().split_once(char::is_whitespace).unwrap_or((text.trim(), ""));
         let rest = rest.trim();
+        if matches!(word, "source" | "crash") {
+            self.open_rows = 0;
+        }
         match word {
             "captured" => {
                 let entries = self.captured(rest);
@@ -238,7 +244,7 @@ impl Stage {
     }
 
     /// `legacy 0/1A00:1 insert patient 7 {mrn sex}[; ...], commit end 0/1A30`
-    fn captured(&self, text: &str) -> Vec<Entry> {
+    fn captured(&mut self, text: &str) -> Vec<Entry> {
         let text = text.strip_prefix("legacy").expect("the source's name").trim();
         let (source, incarnation) = (model::SystemId::from("legacy"), Incarnation(1));
         if let Some(position) = text.strip_prefix("heartbeat ") {
@@ -249,18 +255,23 @@ impl Stage {
             None => (text, None),
         };
         let rows: Vec<&str> = rows.split(';').map(str::trim).filter(|row| !row.is_empty()).collect();
-        let alone = rows.len() == 1 && end.is_some();
-        let close = |end| CommitEnd {
-            end,
-            count: rows.len() as u64,
-            transaction: "7".into(),
-            committed_at: Timestamp(self.now),
-        };
+        let changes = rows.iter().filter(|row| !row.contains(" truncate ")).count();
+        let alone = self.open_rows == 0 && rows.len() == 1 && changes == 1 && end.is_some();
+        let count = (self.open_rows + changes) as u64;
+        self.open_rows = if end.is_some() { 0 } else { self.open_rows + changes };
+        let now = self.now;
+        let close = |end| CommitEnd { end, count, transaction: "7".into(), committed_at: Timestamp(now) };
         let mut entries = Vec::new();
         let mut last = None;
         for row in &rows {
             let (position, change) = row.split_once(' ').expect("POSITION CHANGE");
             let position = words::position(position);
+            if let Some(table) = change.strip_prefix("truncate ") {
+                let (source, tables) = (source.clone(), vec![format!("public.{table}").as_str().into()]);
+                entries.push(Entry::Truncate { source, incarnation, position, tables });
+                last = Some(position);
+                continue;
+            }
             let (plan, change): (&Plan, RowChange) = words::change(change, &self.plans);
             let commit = end.filter(|_| alone).map(close);
             let source = source.clone();
