@@ -10,7 +10,7 @@ use crate::{
     step::{Flow, Then},
 };
 use model::{EntityName, Entry, EntryId, Fingerprint, Incarnation, RowKey, SourcePosition, Timestamp};
-use ports::{Class, Resume, StateTxn, TableResume};
+use ports::{Class, Resume, StateTxn, TableResume, resume::IDENTITY_PREFIX};
 use schemas::Plan;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -182,6 +182,8 @@ impl Ingest {
                 }
                 None => self.open = Some((self.open.map_or(id, |(first, _)| first), id)),
             },
+            // What a source says of itself when it is opened stands outside any transaction.
+            Entry::Message { prefix, .. } if **prefix == *IDENTITY_PREFIX => {}
             Entry::Truncate { .. } | Entry::Message { .. } => {
                 self.open = Some((self.open.map_or(id, |(first, _)| first), id))
             }

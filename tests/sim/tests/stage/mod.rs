@@ -247,6 +247,10 @@ impl Stage {
     fn captured(&mut self, text: &str) -> Vec<Entry> {
         let text = text.strip_prefix("legacy").expect("the source's name").trim();
         let (source, incarnation) = (model::SystemId::from("legacy"), Incarnation(1));
+        if text == "identity" {
+            let (position, prefix) = (words::position("0/1A00:0"), ports::resume::IDENTITY_PREFIX.into());
+            return vec![Entry::Message { source, incarnation, position, prefix, content: Box::default() }];
+        }
         if let Some(position) = text.strip_prefix("heartbeat ") {
             return vec![Entry::Heartbeat { source, incarnation, position: words::position(position.trim()) }];
         }
