@@ -52,7 +52,7 @@ impl Probe<'_> {
         self.create_on_existing(&first).await?;
         let Some(second) = self.update().await? else { return Ok(()) };
         self.stale(&first, &second).await?;
-        self.past(&second).await?;
+        self.past(&first, &second).await?;
         let current = self.no_op(&second).await?;
         self.delete_stale(&first, &current).await
     }
@@ -135,7 +135,7 @@ impl Probe<'_> {
     }
 
     /// Stamp and history of what was just written.
-    async fn past(&mut self, second: &str) -> Result<(), Error> {
+    async fn past(&mut self, first: &str, second: &str) -> Result<(), Error> {
         let profile = &self.sink.options.profile;
         if profile.history == History::Instance {
             let answer = self.sink.client.call(self.sink.requests.history(&self.path)).await?;
@@ -144,7 +144,14 @@ impl Probe<'_> {
                 return self.wrong(&what, "correct `history` in the profile, or have it enabled there");
             }
         }
-        let versions = self.sink.reader().versions(&self.path, Some(second)).await?;
+        let versions = self.sink.reader().versions(&self.path, Some(first)).await?;
+        let shows = |version: &str| versions.iter().any(|held| *held.version == *version);
+        if profile.history == History::Instance && !(shows(first) && shows(second)) {
+            return self.wrong(
+                "the history does not show every version",
+                "set history = \"none\" in the profile, or have it kept there",
+            );
+        }
         let written = versions.iter().find(|held| *held.version == *second);
         let kept = written.and_then(|held| held.request.as_deref()) == Some(&*stamp(self.language));
         match (profile.keeps_stamp, kept) {

@@ -11,6 +11,7 @@ use crate::{
 use model::{Json, ResourceType, Unit};
 use ports::{Boxed, Fault, Page, Readback, Version};
 use schemas::profile::History;
+use std::collections::BTreeSet;
 
 /// A unit may have so many versions; one that has more has gone mad.
 const VERSIONS_MAX: usize = 100_000;
@@ -34,7 +35,7 @@ impl Reader<'_> {
     }
 
     async fn past(&self, path: &str, until: Option<&str>) -> Result<Vec<Version>, Error> {
-        let mut found: Vec<Version> = Vec::new();
+        let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
         let mut call = self.requests.history(path);
         loop {
             let answer = self.client.call(call).await?;
@@ -42,18 +43,22 @@ impl Reader<'_> {
                 return Ok(found);
             }
             let (entries, next) = bundle(expect_ok(answer, "reading a history")?)?;
+            let before = found.len();
             for entry in entries {
                 let version = self.version(entry)?;
                 let last = until == Some(&*version.version);
-                found.push(version);
+                // Pages that are counted from the top repeat what a write in between has pushed down.
+                if seen.insert(version.version.clone()) {
+                    found.push(version);
+                }
                 if last {
                     return Ok(found);
                 }
             }
             match next {
                 Some(_) if found.len() > VERSIONS_MAX => return Err(Error::Malformed("a history without an end")),
-                Some(link) => call = self.requests.follow(&link)?,
-                None => return Ok(found),
+                Some(link) if found.len() > before => call = self.requests.follow(&link)?,
+                Some(_) | None => return Ok(found),
             }
         }
     }

@@ -109,9 +109,11 @@ impl Requests {
         self.get(format!("{}/{path}", self.base_text))
     }
 
-    /// The first page of an instance's history, newest first.
+    /// The first page of an instance's history, newest first. HAPI counts a history once, keeps the count for minutes and
+    /// shows no version beyond it (measured); it does not count where a time is named, so the beginning of time is.
     pub(crate) fn history(&self, path: &str) -> Call {
-        self.get(format!("{}/{path}/_history?_count={VERSIONS_OF_A_PAGE}", self.base_text))
+        let query = format!("_since=1970-01-01T00:00:00Z&_count={VERSIONS_OF_A_PAGE}");
+        self.get(format!("{}/{path}/_history?{query}", self.base_text))
     }
 
     /// The first page of a type's current resources. A parameter that the server does not know is to be refused: ignored,
@@ -246,7 +248,9 @@ mod tests {
     #[test]
     fn look_ups_go_past_every_cache_and_to_our_server_alone() {
         let requests = requests("hapi", "https://h:8443/r4");
-        assert_eq!(header(&requests.history("Patient/1"), "cache-control"), Some("no-cache"));
+        let history = requests.history("Patient/1");
+        assert_eq!(header(&history, "cache-control"), Some("no-cache"));
+        assert!(history.url.contains("_since="), "HAPI shows no more versions than it counted before");
         let url = |link: &str| requests.follow(link).map(|call| call.url).map_err(|error| error.to_string());
         assert_eq!(url("http://inner:8080/r4?_getpages=x").unwrap(), "https://h:8443/r4?_getpages=x");
         assert_eq!(url("Patient?_count=2").unwrap(), "https://h:8443/r4/Patient?_count=2");
