@@ -132,6 +132,7 @@ fn run(handle: Handle, open: &OpenSides, told: &Mutex<Last>) -> Result<Report, F
     let runtime = runtime.map_err(|error| Fault::new(Failure::Transient, format!("no runtime: {error}")))?;
     runtime.block_on(async {
         let Sides { mut fences, target, journal, source, sink, secret } = open()?;
+        let before = handle.status().await?.folding;
         let fence = fences.fence(&mut |pids| lock(told).now = Now::Waiting(pids)).await?;
         lock(told).now = Now::Comparing(None);
         let state = tokio::time::timeout(FENCE_PATIENCE, handle.fence(fence.position())).await;
@@ -141,8 +142,19 @@ fn run(handle: Handle, open: &OpenSides, told: &Mutex<Last>) -> Result<Report, F
         let status = handle.status().await?;
         let tables = status.source.tables.into_iter().map(|(table, _, _)| table).collect();
         let (concurrency, findings_max) = (CONCURRENCY, FINDINGS_MAX);
-        let input =
-            VerifyInput { fence, state, target, journal, source, sink, tables, secret, concurrency, findings_max };
+        let input = VerifyInput {
+            fence,
+            state,
+            target,
+            journal,
+            before,
+            source,
+            sink,
+            tables,
+            secret,
+            concurrency,
+            findings_max,
+        };
         verify(input, &mut |progress| lock(told).now = Now::Comparing(Some(progress))).await
     })
 }

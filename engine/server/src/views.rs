@@ -125,7 +125,7 @@ pub(crate) fn report(report: &Report, show: &Show) -> Value {
         "clean": report.clean(), "complete": report.complete(), "differences": report.differences(),
         "position": show(&report.position), "folding": report.folding.to_string(),
         "map": report.map.map(|hash| hash.to_string()),
-        "rows": report.rows, "dispositions": report.dispositions, "as_of_last_mapping": report.as_of_last_mapping,
+        "rows": report.rows, "moved": report.moved, "dispositions": report.dispositions, "as_of_last_mapping": report.as_of_last_mapping,
         "equal": report.equal, "unsettled": report.unsettled, "open": report.open,
         "versions": report.versions, "ours": report.ours, "others": report.others, "in_flight": report.in_flight,
         "accepted": report.accepted, "listed": report.listed, "references": report.references,

@@ -14,6 +14,7 @@
 //! State and journal are read synchronously: run it where blocking is allowed.
 
 mod facts;
+mod fence;
 mod references;
 mod report;
 mod rows;
@@ -36,12 +37,14 @@ pub type ReadJournal = Box<dyn FnMut(EntryId) -> Result<Vec<Journaled>, Fault> +
 pub struct VerifyInput {
     /// The source's rows at P.
     pub fence: Box<dyn Fence>,
-    /// The state at the last commit at or below P.
+    /// The state at P, or a few commits behind it: the fold does not wait for a fence.
     pub state: Box<dyn StateTxn + Send>,
     /// The target.
     pub target: Arc<dyn Readback>,
     /// The journal, from its first entry.
     pub journal: ReadJournal,
+    /// The entry that was folded next before the fence was opened.
+    pub before: EntryId,
     /// The source's system.
     pub source: SystemId,
     /// The target's system.
@@ -72,10 +75,11 @@ pub type OnProgress<'a> = &'a mut (dyn FnMut(Progress) + Send);
 
 /// Compares everything. A fault means that a side could not be read: nothing is said about it then.
 pub async fn verify(input: VerifyInput, progress: OnProgress<'_>) -> Result<Report, Fault> {
-    let VerifyInput { mut fence, state, target, journal, source, sink, tables, secret, .. } = input;
+    let VerifyInput { mut fence, state, target, mut journal, before, source, sink, tables, secret, .. } = input;
     let inspect = Inspect::open(state);
     let mut report = Report::new(fence.position(), inspect.folding(), inspect.map_hash(), secret, input.findings_max);
-    let mut inspect = rows::compare(&mut *fence, inspect, &tables, &mut report, progress).await?;
+    let moved = fence::Moved::between(fence.position(), before, &mut journal, &inspect)?;
+    let mut inspect = rows::compare(&mut *fence, inspect, (&tables, &moved), &mut report, progress).await?;
     // The snapshot holds back the source's vacuum: it ends as soon as it is not needed.
     drop(fence);
     units::compare(&mut inspect, &source, &mut report, progress);

@@ -129,6 +129,8 @@ pub struct Report {
     pub map: Option<Hash>,
     /// Rows of the source that were compared.
     pub rows: u64,
+    /// Rows that commits right behind P changed before the view was taken, and that were not compared therefore.
+    pub moved: u64,
     /// Rows of the shadow whose root has a unit, and units whose row is gone: one disposition each, by the last verdict.
     pub dispositions: BTreeMap<&'static str, u64>,
     /// Units whose joined values are as of their last mapping (`stale: allowed`), and differ from the rows now.
@@ -176,6 +178,7 @@ impl Report {
             folding,
             map,
             rows: 0,
+            moved: 0,
             dispositions: BTreeMap::new(),
             as_of_last_mapping: 0,
             equal: 0,
@@ -203,7 +206,7 @@ impl Report {
 
     /// Everything was compared: nothing was left out, nothing was unsettled.
     pub fn complete(&self) -> bool {
-        self.left_out.is_empty() && self.unsettled == 0 && self.in_flight == 0
+        self.left_out.is_empty() && self.moved == 0 && self.unsettled == 0 && self.in_flight == 0
     }
 
     /// How many findings there are.

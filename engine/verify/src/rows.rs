@@ -1,6 +1,6 @@
 //! Leg 1: the source's rows at P against the row shadow, both streamed in key order, a page of each in memory.
 
-use crate::{Class, Finding, Leg, OnProgress, Progress, Report};
+use crate::{Class, Finding, Leg, OnProgress, Progress, Report, fence::Moved};
 use flow::{Inspect, ShadowRow, TableView};
 use model::{Cell, Row, RowKey, TableName, TableSchema};
 use ports::{Fault, Fence};
@@ -14,16 +14,16 @@ const PAGE: usize = 1_000;
 pub(crate) async fn compare(
     fence: &mut dyn Fence,
     mut inspect: Inspect,
-    tables: &[TableName],
+    (tables, moved): (&[TableName], &Moved),
     report: &mut Report,
     progress: OnProgress<'_>,
 ) -> Result<Inspect, Fault> {
     let known = inspect.tables();
     for table in tables {
         let view = known.iter().find(|view| view.table == *table);
-        match view.map_or(Err("no row of it was read yet".into()), comparable) {
+        match view.map_or(Err("no row of it was read yet".into()), |view| comparable(view, moved)) {
             Ok(()) => {
-                let merge = Merge { table, source: VecDeque::new(), shadow: VecDeque::new(), plan: None };
+                let merge = Merge { table, source: VecDeque::new(), shadow: VecDeque::new(), plan: None, moved };
                 merge.run(fence, &mut inspect, report, progress).await?;
             }
             Err(why) => report.leave_out(Leg::Rows, table.as_str(), &why),
@@ -33,9 +33,10 @@ pub(crate) async fn compare(
 }
 
 /// Whether the shadow claims to hold the table, or why not.
-fn comparable(view: &TableView) -> Result<(), String> {
+fn comparable(view: &TableView, moved: &Moved) -> Result<(), String> {
     match (&view.held, &view.schema) {
         (Some(question), _) => Err(format!("it is held: {question}")),
+        (None, _) if moved.table(&view.table) => Err("it was read anew just behind the fence".into()),
         (None, _) if !view.ready => Err("it is not read whole yet".into()),
         (None, Some(schema)) if schema.key.is_empty() => Err("it has no key: append-only, each row a fact".into()),
         (None, _) => Ok(()),
@@ -49,6 +50,7 @@ struct Merge<'a> {
     shadow: VecDeque<(RowKey, ShadowRow)>,
     /// How the source's rows are read.
     plan: Option<Plan>,
+    moved: &'a Moved,
 }
 
 impl Merge<'_> {
@@ -115,6 +117,10 @@ impl Merge<'_> {
             }
             (None, None) => return,
         };
+        if self.moved.row(self.table, &key) {
+            report.moved += 1;
+            return;
+        }
         let about = report.row(self.table, &key);
         report.find(Finding { leg: Leg::Rows, class, about, version: None, fields, entries });
     }

@@ -3,3 +3,4 @@
 mod kills;
 mod looping;
 mod peers;
+mod verified;

@@ -11,7 +11,10 @@ pub mod target;
 
 use fenced::MemoryFence;
 use flow::{Act, Config, Flow, FlowInput, FlowOutput, Limits, SinkSettings, SourceSettings};
-use model::{Decided, Entry, EntryId, Header, Journaled, Kind, Outcome, Principal, Record, Recorded, Term, Timestamp};
+use model::{
+    Decided, Entry, EntryId, Header, Journaled, Kind, Outcome, Principal, Record, Recorded, SourcePosition, Term,
+    Timestamp,
+};
 use ports::{Appended, Class, Resume, StateStore, StateTxn};
 use source::Source;
 use std::collections::{BTreeMap, VecDeque};
@@ -320,11 +323,17 @@ impl World {
     /// Opens a fence at the end of the source's log and folds to it; the world may go on behind it.
     pub fn fence(&mut self) -> (MemoryFence, Box<dyn StateTxn + Send>) {
         let fence = self.source.fence();
-        self.inputs.push_back(FlowInput::Fence { token: 1, position: fence.position });
+        let view = self.pass(fence.position);
+        (fence, view)
+    }
+
+    /// Tells the flow of a fence that was opened at the source, and folds to it.
+    pub fn pass(&mut self, position: SourcePosition) -> Box<dyn StateTxn + Send> {
+        self.inputs.push_back(FlowInput::Fence { token: 1, position });
         self.views.clear();
         for _ in 0..2_000_000 {
             if let Some(view) = self.views.pop() {
-                return (fence, view);
+                return view;
             }
             self.event();
         }

@@ -50,7 +50,7 @@ fn text(report: &Value) -> String {
     let dispositions: Vec<String> = dispositions.map(|(name, n)| format!("{n} {name}")).collect();
     let mut out = fields(&[
         ("position", format!("{}, folding {}", word(&report["position"]), word(&report["folding"]))),
-        ("rows", format!("{} compared with the shadow", report["rows"])),
+        ("rows", format!("{} compared with the shadow, {} moved meanwhile", report["rows"], report["moved"])),
         ("units", dispositions.join(", ")),
         ("target", format!("{} equal, {} unsettled, {} open", report["equal"], report["unsettled"], report["open"])),
         (

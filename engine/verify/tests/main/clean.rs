@@ -1,6 +1,6 @@
 //! After a run nothing differs: quiet, crashed, with lost replies, and while the world goes on.
 
-use crate::setting::{counts, rested, setting};
+use crate::setting::{Setting, counts, rested, setting};
 use flow::Limits;
 use sim::World;
 
@@ -83,6 +83,28 @@ fn nothing_rests_on_idling() {
         let report = setting.verify();
         assert_eq!(counts(&report), [], "{:?}", report.findings);
     }
+}
+
+#[test]
+fn a_fence_that_the_fold_has_passed_already_is_as_good() {
+    let mut moved = 0;
+    for seed in seeds() {
+        println!("seed {seed}");
+        let mut world = rested(seed);
+        let fence = world.source.fence();
+        for _ in 0..6 {
+            world.source.commit(4);
+            world.drain();
+        }
+        // Whatever is told of behind the fence lets the flow see that it has passed it.
+        world.source.commit(1);
+        let state = world.pass(fence.position);
+        let (target, journal) = ((&world.target).into(), world.journal.clone());
+        let report = Setting { fence, state, target, journal }.verify();
+        assert_eq!(counts(&report), [], "{:?}", report.findings);
+        moved += report.moved;
+    }
+    assert!(moved > 0, "what moved is counted");
 }
 
 #[test]

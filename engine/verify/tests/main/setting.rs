@@ -48,6 +48,7 @@ impl Setting {
             state: self.state,
             target: Arc::new(self.target),
             journal: Box::new(read),
+            before: EntryId::new(1, 1),
             source: "legacy".into(),
             sink: "cloud".into(),
             tables,
