@@ -8,6 +8,7 @@
 use crate::{
     apply::Applied,
     ask::subject,
+    hold,
     input::{AppendId, FlowOutput},
     marks::Binding,
     meta::Phase,
@@ -70,6 +71,7 @@ impl Flow {
     /// What an entry changes, and whom it dirties.
     fn fold_entry(&mut self, header: Header, entry: Taken, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
         let id = header.id;
+        self.folded_to = hold::ends_at(&entry).or(self.folded_to);
         match &*entry {
             Entry::Row(row) if row.commit.is_none() => self.open_row(id, entry),
             Entry::Row(row) => {
@@ -84,7 +86,11 @@ impl Flow {
             Entry::Void { .. } => self.forget_transaction(),
             Entry::Chunk(chunk) => self.fold_chunk(id, chunk, state, out),
             Entry::Schema { fingerprint, schema, .. } => self.learn_schema(*fingerprint, schema, state, out),
-            Entry::Slot { .. } => self.new_slot(state),
+            Entry::Slot { .. } => {
+                // Positions of another log are not compared with this one's.
+                self.folded_to = None;
+                self.new_slot(state);
+            }
             Entry::Snapshot { mark, .. } => self.snapshot_mark(mark, state),
             Entry::Bound(bound) => self.bound(bound, state),
             Entry::Activated(activated) => self.activated(activated, state, out),

@@ -309,13 +309,9 @@ impl Flow {
     /// At a pending fence: checkpoint, and let a view be taken before anything is folded (J45). True: not now.
     pub(crate) fn fenced(&mut self, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) -> bool {
         let Some((token, position)) = self.fences.front().copied() else { return false };
-        let beyond = self.visible.peek().is_some_and(|(_, entry)| match entry {
-            Entry::Row(row) => row.commit.as_ref().is_some_and(|commit| commit.end > position),
-            Entry::Commit { commit, .. } => commit.end > position,
-            Entry::Heartbeat { position: at, .. } => *at > position,
-            _ => false,
-        });
-        if !beyond {
+        let next = self.visible.peek().and_then(|(_, entry)| ends_at(entry));
+        // A fence is told of when the source has its snapshot: the fold may be behind it already.
+        if [next, self.folded_to].into_iter().flatten().all(|end| end <= position) {
             return false;
         }
         self.checkpoint_due = true;
@@ -352,6 +348,16 @@ fn compiled(name: &str, bytes: &[u8], tables: &BTreeMap<TableName, TableSchema>)
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         format!("the map in force does not fit the tables seen so far: {}", faults.join(" | "))
     })
+}
+
+/// Where the source's log stands behind an entry that says so.
+pub(crate) fn ends_at(entry: &Entry) -> Option<model::SourcePosition> {
+    match entry {
+        Entry::Row(row) => row.commit.as_ref().map(|commit| commit.end),
+        Entry::Commit { commit, .. } => Some(commit.end),
+        Entry::Heartbeat { position, .. } => Some(*position),
+        _ => None,
+    }
 }
 
 /// The map in force of a state, or why there is none.

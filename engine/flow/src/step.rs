@@ -57,6 +57,8 @@ pub struct Flow {
     pub(crate) covered: u64,
     /// When the source committed what was folded last.
     pub(crate) committed_at: Option<Timestamp>,
+    /// Where the source's log stands behind what was folded last, as far as this process has folded.
+    pub(crate) folded_to: Option<model::SourcePosition>,
     /// Inputs that decided nothing and are not recorded as such yet.
     pub(crate) skipped: Option<(EntryId, EntryId)>,
     /// Records that were read back and are not folded yet.
@@ -154,6 +156,7 @@ impl Flow {
             refolded_upto: FIRST,
             covered: 0,
             committed_at: None,
+            folded_to: None,
             skipped: None,
             recorded: VecDeque::new(),
             recorded_read: 0,

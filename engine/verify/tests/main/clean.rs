@@ -96,8 +96,6 @@ fn a_fence_that_the_fold_has_passed_already_is_as_good() {
             world.source.commit(4);
             world.drain();
         }
-        // Whatever is told of behind the fence lets the flow see that it has passed it.
-        world.source.commit(1);
         let state = world.pass(fence.position);
         let (target, journal) = ((&world.target).into(), world.journal.clone());
         let report = Setting { fence, state, target, journal }.verify();
