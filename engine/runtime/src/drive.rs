@@ -8,7 +8,7 @@ use crate::{
     clock::{after, until},
     core::Core,
     ended::{LifeEnded, in_step},
-    handle::{ActRequest, FenceRequest, FencedView},
+    handle::{ActRequest, FenceRequest, FencedView, Notices},
     inbox::{Inbox, Message},
     kill::KillPoints,
     log_task::LogRequest,
@@ -28,6 +28,9 @@ use tokio::{sync::mpsc::UnboundedSender, sync::oneshot, task::JoinSet};
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(2);
 /// .. or after so many entries.
 const CHECKPOINT_ENTRIES: u64 = 20_000;
+/// A checkpoint writes at most about so many times its overlay, pages being copied, and some pages of its own.
+const CHECKPOINT_WRITES_MAX: u64 = 2;
+const CHECKPOINT_FIXED: u64 = 1 << 20;
 /// Without anything to do the thread looks up this often.
 const IDLE: Duration = Duration::from_secs(1);
 /// A wake-up that is due is not asked for again before this.
@@ -45,6 +48,7 @@ pub(crate) struct Driver {
     pub log: mpsc::Sender<LogRequest>,
     pub source: UnboundedSender<SourceCommand>,
     pub reading: Arc<Reading>,
+    pub notices: Arc<Notices>,
     pub sink: Arc<dyn Sink>,
     pub tokio: tokio::runtime::Handle,
     pub clock: Arc<dyn Clock>,
@@ -280,6 +284,9 @@ impl Driver {
     }
 
     fn checkpoint(&mut self) -> Result<(), LifeEnded> {
+        if self.notices.full().is_some() {
+            self.make_room();
+        }
         self.kill.reach();
         self.store.checkpoint().map_err(LifeEnded::Failed)?;
         self.kill.reach();
@@ -288,6 +295,14 @@ impl Driver {
             Some(stopping) if stopping.checkpoint => Err(LifeEnded::Stopped),
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// On a full disk a checkpoint is written into the reserve (J24). A log thread that is gone has said why.
+    fn make_room(&self) {
+        let bytes = self.store.overlay_bytes() as u64 * CHECKPOINT_WRITES_MAX + CHECKPOINT_FIXED;
+        let (done, waits) = mpsc::sync_channel(1);
+        self.ask_log(LogRequest::Release { bytes, done });
+        waits.recv().ok();
     }
 
     fn begin_stop(&mut self) {

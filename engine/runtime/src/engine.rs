@@ -20,11 +20,15 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, mpsc},
     thread,
+    time::Duration,
 };
 use tokio::task::JoinSet;
 
 /// Panics in one process after which something else than one input must be wrong.
 const PANICS_MAX: u32 = 50;
+
+/// Logs and store that could not go on (a full disk) are opened again after so long.
+const REOPEN_AFTER: Duration = Duration::from_secs(5);
 
 /// Logs and store, opened for writing: both logs have their new `Opened`.
 pub struct Stores {
@@ -106,12 +110,22 @@ impl Lives {
     fn run(mut self) -> Ended {
         let mut panics: BTreeMap<EntryId, u32> = BTreeMap::new();
         let mut quarantine = BTreeSet::new();
-        for _ in 0..PANICS_MAX {
+        let mut panicked_times = 0;
+        while panicked_times < PANICS_MAX {
             match self.life(&quarantine) {
                 LifeEnded::Stopped => return Ended::Stopped,
+                LifeEnded::Failed(fault) if fault.failure == Failure::Transient => {
+                    tracing::error!("{fault}; opened again in {} s", REOPEN_AFTER.as_secs());
+                    self.handle.notices.set_full(Some(fault.to_string()));
+                    if self.handle.inbox.stops_within(REOPEN_AFTER) {
+                        return Ended::Stopped;
+                    }
+                    self.handle.notices.set_full(None);
+                }
                 LifeEnded::Failed(fault) => return Ended::Failed(fault),
                 LifeEnded::Panicked(None) => return Ended::Failed(panicked("before the logs were opened")),
                 LifeEnded::Panicked(Some(input)) => {
+                    panicked_times += 1;
                     let times = panics.entry(input).or_default();
                     *times += 1;
                     tracing::error!(%input, times = *times, "a step panicked");
@@ -168,6 +182,7 @@ impl Lives {
             log,
             source,
             reading: self.handle.reading.clone(),
+            notices: self.handle.notices.clone(),
             sink: self.setup.sink.clone(),
             tokio: self.tokio.clone(),
             clock: self.setup.clock.clone(),

@@ -40,7 +40,7 @@ impl Notices {
         *self.full.lock().unwrap_or_else(PoisonError::into_inner) = what;
     }
 
-    fn full(&self) -> Option<String> {
+    pub(crate) fn full(&self) -> Option<String> {
         self.full.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -144,6 +144,19 @@ impl Inbox {
         }
     }
 
+    /// Waits, without an engine behind it, whether somebody asks for a stop. Whoever asks something else is sent away.
+    pub(crate) fn stops_within(&self, wait: Duration) -> bool {
+        let deadline = Instant::now() + wait;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.next(false, left) {
+                Some(Message::Stop) => return true,
+                Some(_) => {}
+                None => return false,
+            }
+        }
+    }
+
     /// Begins anew behind a panic: replies to the former life go, what people ask for stays.
     pub(crate) fn clear(&self) {
         self.begin_opening();

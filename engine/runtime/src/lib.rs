@@ -27,5 +27,5 @@ pub use engine::{Engine, OpenStores, Setup, Stores};
 pub use handle::{FencedView, Handle};
 pub use kill::{KILL_AT, KillPoints};
 pub use lock::{DataLock, LockError};
-pub use log_task::{DynDecisions, DynJournal};
+pub use log_task::{DynDecisions, DynJournal, ReservedJournal};
 pub use source_task::MakeSource;

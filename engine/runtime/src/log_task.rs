@@ -21,8 +21,26 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// The journal, and the disk space that it holds back.
+pub trait ReservedJournal: Journal<Body = Entry, Stored = Journaled> {
+    /// Gives `bytes` of the reserve back to the disk, for a checkpoint on a full one (J24); false if none is left.
+    fn release_reserve(&mut self, bytes: u64) -> Result<bool, Fault>;
+}
+
+impl ReservedJournal for journal::EntryLog {
+    fn release_reserve(&mut self, bytes: u64) -> Result<bool, Fault> {
+        journal::EntryLog::release_reserve(self, bytes)
+    }
+}
+
+impl ReservedJournal for journal::MemoryLog<journal::EntryCodec> {
+    fn release_reserve(&mut self, _: u64) -> Result<bool, Fault> {
+        Ok(true)
+    }
+}
+
 /// The journal behind its contract.
-pub type DynJournal = Box<dyn Journal<Body = Entry, Stored = Journaled>>;
+pub type DynJournal = Box<dyn ReservedJournal>;
 /// The decisions log behind its contract.
 pub type DynDecisions = Box<dyn Journal<Body = Record, Stored = Recorded>>;
 
@@ -33,10 +51,22 @@ const FULL_RETRY: Duration = Duration::from_secs(1);
 
 /// What the log thread is asked.
 pub(crate) enum LogRequest {
-    Append { id: AppendId, entries: Arc<[Entry]>, class: Class },
-    Record { id: AppendId, records: Arc<[Record]> },
+    Append {
+        id: AppendId,
+        entries: Arc<[Entry]>,
+        class: Class,
+    },
+    Record {
+        id: AppendId,
+        records: Arc<[Record]>,
+    },
     ReadJournal(EntryId),
     ReadDecisions(EntryId),
+    /// Room for a checkpoint; `done` is told when it was made, as far as it could be.
+    Release {
+        bytes: u64,
+        done: mpsc::SyncSender<()>,
+    },
 }
 
 /// The thread's own.
@@ -102,6 +132,15 @@ impl LogTask {
             let input = match read {
                 LogRequest::ReadJournal(from) => FlowInput::JournalRead(self.journal.read(from, READ_BYTES_MAX)?),
                 LogRequest::ReadDecisions(from) => FlowInput::DecisionsRead(self.decisions.read(from, READ_BYTES_MAX)?),
+                LogRequest::Release { bytes, done } => {
+                    if !self.journal.release_reserve(bytes)? {
+                        tracing::warn!(
+                            "the disk is full and the reserve is used up: free space on the disk of data_dir"
+                        );
+                    }
+                    done.send(()).ok();
+                    continue;
+                }
                 LogRequest::Append { .. } | LogRequest::Record { .. } => continue,
             };
             self.inbox.push(Message::Input(input));
@@ -172,6 +211,8 @@ fn sort(request: LogRequest, round: &mut Round, captured: &mut Captured) {
         LogRequest::Append { id, entries, class: Class::Vital } => round.vital.push((id, entries)),
         LogRequest::Append { id, entries, class: Class::Capture } => captured.waiting.push_back((id, entries)),
         LogRequest::Record { id, records } => round.records.push((id, records)),
-        LogRequest::ReadJournal(_) | LogRequest::ReadDecisions(_) => round.reads.push(request),
+        LogRequest::ReadJournal(_) | LogRequest::ReadDecisions(_) | LogRequest::Release { .. } => {
+            round.reads.push(request);
+        }
     }
 }

@@ -4,7 +4,8 @@
 use flow::{Act, Config, FlowInput, FlowOutput, HeldItem, Limits, ParkedItem, Status, UnitView};
 use journal::{EntryLog, RecordLog, kernel_entropy};
 use lockstep_runtime::{
-    Core, Ended, Engine, Handle, KillPoints, MakeCore, OpenStores, Setup, Stores, SystemClock, make_flow,
+    Core, Ended, Engine, Handle, KillPoints, MakeCore, OpenStores, ReservedJournal, Setup, Stores, SystemClock,
+    make_flow,
 };
 use model::{
     Cell, Column, ColumnType, CommitEnd, Entry, EntryId, Incarnation, Kind, Outcome, Principal, RowChange, RowEntry,
@@ -161,7 +162,7 @@ impl Sink for TestSink {
 }
 
 /// A journal whose disk can be filled by the test.
-struct FillingJournal(EntryLog, Arc<AtomicBool>);
+struct FillingJournal(EntryLog, Arc<AtomicBool>, Arc<AtomicUsize>);
 
 impl Journal for FillingJournal {
     type Body = Entry;
@@ -183,6 +184,13 @@ impl Journal for FillingJournal {
     }
 }
 
+impl ReservedJournal for FillingJournal {
+    fn release_reserve(&mut self, bytes: u64) -> Result<bool, Fault> {
+        self.2.fetch_add(usize::try_from(bytes).unwrap(), Ordering::SeqCst);
+        self.0.release_reserve(bytes)
+    }
+}
+
 struct World {
     dir: PathBuf,
     patients: Arc<AtomicUsize>,
@@ -190,6 +198,7 @@ struct World {
     sink: Arc<TestSink>,
     full: Arc<AtomicBool>,
     opened: Arc<AtomicUsize>,
+    released: Arc<AtomicUsize>,
 }
 
 impl World {
@@ -201,11 +210,13 @@ impl World {
             sink: Arc::default(),
             full: Arc::default(),
             opened: Arc::default(),
+            released: Arc::default(),
         }
     }
 
     fn open(&self) -> OpenStores {
         let (dir, full, opened) = (self.dir.clone(), self.full.clone(), self.opened.clone());
+        let released = self.released.clone();
         Box::new(move || {
             opened.fetch_add(1, Ordering::SeqCst);
             let config = || journal::Config {
@@ -219,7 +230,7 @@ impl World {
             let (decisions, _) = RecordLog::open(&dir.join("decisions"), config(), kernel_entropy(), now)?;
             let term = journal.term();
             let store = Box::new(RedbStore::open(&dir.join("store"))?);
-            let journal = Box::new(FillingJournal(journal, full.clone()));
+            let journal = Box::new(FillingJournal(journal, full.clone(), released.clone()));
             Ok(Stores { journal, decisions: Box::new(decisions), term, store })
         })
     }
@@ -325,6 +336,13 @@ async fn a_full_disk_stops_capture_and_nothing_else() {
     }
     assert!(handle.disk_full().is_some());
     activate(&handle).await;
+    for _ in 0..500 {
+        if world.released.load(Ordering::SeqCst) > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(world.released.load(Ordering::SeqCst) > 0, "a checkpoint asked for room");
     world.full.store(false, Ordering::SeqCst);
     until(&handle, |status| status.accepted == 2).await;
     assert!(handle.disk_full().is_none());

@@ -260,8 +260,7 @@ fn storage(path: &Path, done: &str, error: &redb::Error) -> Fault {
     let what = format!("the state store {} cannot be {done}: {error}", path.display());
     match error {
         redb::Error::Io(error) if error.kind() == io::ErrorKind::StorageFull => {
-            Fault::new(Failure::Misconfigured, what)
-                .cure("make space on its disk, then start the engine again: nothing is lost")
+            Fault::new(Failure::Transient, what).cure("make space on its disk: nothing is lost, it is opened again")
         }
         redb::Error::Io(_) => Fault::new(Failure::Misconfigured, what)
             .cure("look at the disk, then start the engine again: it folds from the last checkpoint"),
