@@ -120,7 +120,6 @@ impl Lives {
                     if self.handle.inbox.stops_within(REOPEN_AFTER) {
                         return Ended::Stopped;
                     }
-                    self.handle.notices.set_full(None);
                 }
                 LifeEnded::Failed(fault) => return Ended::Failed(fault),
                 LifeEnded::Panicked(None) => return Ended::Failed(panicked("before the logs were opened")),

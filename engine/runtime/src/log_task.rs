@@ -156,7 +156,8 @@ impl LogTask {
         let batches: Vec<_> = captured.waiting.drain(..).collect();
         match self.journal_append(batches.clone(), Class::Capture) {
             Ok(()) => {
-                if captured.retry_at.take().is_some() {
+                captured.retry_at = None;
+                if self.notices.full().is_some() {
                     self.notices.set_full(None);
                     tracing::info!("there is room on the disk again: captured rows are appended");
                 }
