@@ -13,8 +13,10 @@
 //! ```
 //! State and journal are read synchronously: run it where blocking is allowed.
 
+mod extra;
 mod facts;
 mod fence;
+mod follow;
 mod references;
 mod report;
 mod rows;

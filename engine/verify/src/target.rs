@@ -6,15 +6,14 @@
 use crate::{
     About, Class, Finding, Leg, OnProgress, Progress, Report,
     facts::{Fact, Facts, Says, VersionTag},
-    references::{self, Owned},
     together, units,
     versions::{Owner, owners},
 };
 use flow::{Inspect, LedgerView};
 use mapping::Map;
 use model::{
-    AggregateState, Base, EntityName, EntryId, Fields, Json, Means, Presence, ResourceType, SystemId, Unit, UnitId,
-    Verdict, canonically_equal,
+    AggregateState, Base, EntityName, EntryId, Fields, Json, Means, Presence, SystemId, Unit, UnitId, Verdict,
+    canonically_equal,
 };
 use ports::{Boxed, Fault, Readback, Version};
 use schemas::r4::ElementTable;
@@ -24,7 +23,7 @@ use std::{
 };
 
 /// Units of a page of the state.
-const PAGE: usize = 256;
+pub(crate) const PAGE: usize = 256;
 
 /// What is known of the target.
 pub(crate) struct Settings {
@@ -36,18 +35,18 @@ pub(crate) struct Settings {
 
 /// The comparison under way.
 pub(crate) struct Leg3 {
-    inspect: Inspect,
-    target: Arc<dyn Readback>,
-    facts: Facts,
-    settings: Settings,
-    report: Report,
-    map: Option<Arc<Map>>,
+    pub(crate) inspect: Inspect,
+    pub(crate) target: Arc<dyn Readback>,
+    pub(crate) facts: Facts,
+    pub(crate) settings: Settings,
+    pub(crate) report: Report,
+    pub(crate) map: Option<Arc<Map>>,
     /// Units that should be at the target and are not.
-    absent: BTreeSet<Unit>,
+    pub(crate) absent: BTreeSet<Unit>,
     /// Resources that no unit owns and that somebody refers to: whether they are there.
-    elsewhere: BTreeMap<Unit, bool>,
+    pub(crate) elsewhere: BTreeMap<Unit, bool>,
     /// References to those, of the units at hand.
-    asked: Vec<(About, Version, String, Unit)>,
+    pub(crate) asked: Vec<(About, Version, String, Unit)>,
     /// Versions that carry a stamp without an outcome.
     stamped: Vec<(About, UnitId, Version)>,
 }
@@ -249,143 +248,6 @@ impl Leg3 {
         self.follow(one, version, body);
     }
 
-    /// References resolve and stay inside one patient.
-    fn follow(&mut self, one: &One<'_>, version: &Version, body: &Json) {
-        let owner = self.map.as_ref().and_then(|map| references::owner(one.state, map, &self.inspect));
-        for reference in references::collect(body) {
-            self.report.references += 1;
-            let element = owner.as_ref().and_then(|owner| owner.element.as_deref());
-            let names_subject = element == Some(&*reference.path);
-            if let Some(owner) = owner.as_ref().filter(|_| names_subject)
-                && reference.unit.as_ref() != Some(&owner.subject)
-            {
-                self.find(one, Class::WrongPatient, Some(version), vec![reference.path.clone()]);
-            }
-            let Some(unit) = reference.unit.filter(|unit| *unit != one.state.unit) else { continue };
-            let Some(known) = references::known(&unit, &self.inspect) else {
-                self.asked.push((one.about(), version.clone(), reference.path, unit));
-                continue;
-            };
-            if !self.inspect.ledger(&self.settings.sink, &known.entity, &known.key).exists {
-                self.find(one, Class::Dangling, Some(version), vec![reference.path.clone()]);
-            }
-            if let Some(owner) = &owner
-                && !names_subject
-                && self.strays(owner, &known)
-            {
-                self.find(one, Class::WrongPatient, Some(version), vec![reference.path]);
-            }
-        }
-    }
-
-    /// Whether a unit belongs to another subject of the same kind. A subject that is referred to is nobody's record.
-    fn strays(&self, owner: &Owned, known: &references::Known) -> bool {
-        let theirs = || {
-            let state = self.inspect.aggregate(&known.entity, &known.key)?;
-            references::owner(&state, self.map.as_ref()?, &self.inspect)
-        };
-        theirs().is_some_and(|theirs| {
-            theirs.element.is_some() && theirs.entity == owner.entity && theirs.subject != owner.subject
-        })
-    }
-
-    /// Asks the target for what no unit of ours is.
-    async fn ask_elsewhere(&mut self) -> Result<(), Fault> {
-        for (about, version, path, unit) in std::mem::take(&mut self.asked) {
-            let there = match self.elsewhere.get(&unit) {
-                Some(there) => *there,
-                None => {
-                    let target = self.target.clone();
-                    let versions = target.versions(&unit).await?;
-                    let there = versions.first().is_some_and(|current| current.body.is_some());
-                    self.elsewhere.insert(unit, there);
-                    there
-                }
-            };
-            if !there {
-                let (leg, class, version) = (Leg::Target, Class::Dangling, Some(version.version));
-                let (fields, entries) = (vec![path], Vec::new());
-                self.report.find(Finding { leg, class, about, version, fields, entries });
-            }
-        }
-        Ok(())
-    }
-
-    /// Who refers to a unit that should be at the target and is not: known only when every unit was looked at.
-    fn referrers(&mut self) {
-        let mut from = None::<Box<[u8]>>;
-        while !self.absent.is_empty() {
-            let page = self.inspect.aggregates(from.as_deref(), PAGE);
-            for state in page.units.iter().filter(|state| !self.absent.contains(&state.unit)) {
-                let dangling = |reference: &references::Reference| {
-                    reference.unit.as_ref().is_some_and(|unit| self.absent.contains(unit))
-                };
-                let fields: Vec<String> = references::collect(&reconcile::body(state))
-                    .into_iter()
-                    .filter(dangling)
-                    .map(|reference| reference.path)
-                    .collect();
-                if !fields.is_empty() && state.last_effect.is_some() {
-                    let about = About::Unit { unit: state.unit.clone(), entity: state.entity.clone() };
-                    let (leg, class, entries) = (Leg::Target, Class::Dangling, Vec::new());
-                    self.report.find(Finding { leg, class, about, version: None, fields, entries });
-                }
-            }
-            from = page.next;
-            if from.is_none() {
-                return;
-            }
-        }
-    }
-
-    /// Resources of mapped types that no unit owns.
-    async fn list(&mut self, progress: OnProgress<'_>) -> Result<(), Fault> {
-        let Some(map) = self.map.clone() else {
-            self.report.leave_out(Leg::Target, "extra resources", "no map says which types are ours");
-            return Ok(());
-        };
-        let kinds: BTreeSet<ResourceType> = map.entities().iter().map(|entity| entity.resource_type.clone()).collect();
-        let target = self.target.clone();
-        for kind in kinds {
-            let (mut next, mut done) = (None::<Box<str>>, 0);
-            loop {
-                let page = target.list(&kind, next.as_deref()).await?;
-                self.report.listed += page.resources.len() as u64;
-                done += page.resources.len() as u64;
-                self.extra(&kind, &page.resources)?;
-                progress(Progress { leg: Leg::Target, what: kind.as_str().into(), done });
-                next = page.next;
-                if next.is_none() {
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn extra(&mut self, kind: &ResourceType, resources: &[(Box<str>, Version)]) -> Result<(), Fault> {
-        let unit = |id: &str| {
-            let id = UnitId(uuid::Uuid::try_parse(id).ok()?);
-            Some(Unit { resource_type: kind.clone(), id })
-        };
-        let ours = |id: &str| unit(id).is_some_and(|unit| references::known(&unit, &self.inspect).is_some());
-        let others: Vec<&(Box<str>, Version)> = resources.iter().filter(|(id, _)| !ours(id)).collect();
-        if others.is_empty() {
-            return Ok(());
-        }
-        // A unit is bound in the journal before it is sent: what we made behind P is known by now.
-        self.facts.advance()?;
-        for (id, version) in others {
-            if unit(id).is_none_or(|unit| !self.facts.bound_since(unit.id)) {
-                let about = self.report.resource(kind, id);
-                let (leg, class, version) = (Leg::Target, Class::Extra, Some(version.version.clone()));
-                let (fields, entries) = (Vec::new(), Vec::new());
-                self.report.find(Finding { leg, class, about, version, fields, entries });
-            }
-        }
-        Ok(())
-    }
-
     /// Versions whose request had no outcome when they were read: by now it has one, or it is still under way.
     fn settle_stamped(&mut self) -> Result<(), Fault> {
         self.facts.advance()?;
@@ -405,12 +267,12 @@ impl Leg3 {
         Ok(())
     }
 
-    fn missing(&mut self, one: &One<'_>, version: Option<&Version>) {
+    pub(crate) fn missing(&mut self, one: &One<'_>, version: Option<&Version>) {
         self.absent.insert(one.state.unit.clone());
         self.find(one, Class::Missing, version, Vec::new());
     }
 
-    fn find(&mut self, one: &One<'_>, class: Class, version: Option<&Version>, fields: Vec<String>) {
+    pub(crate) fn find(&mut self, one: &One<'_>, class: Class, version: Option<&Version>, fields: Vec<String>) {
         let version = version.map(|version| version.version.clone());
         let entries = one.facts.last().map(|fact| fact.entry).into_iter().collect();
         self.report.find(Finding { leg: Leg::Target, class, about: one.about(), version, fields, entries });
@@ -418,8 +280,8 @@ impl Leg3 {
 }
 
 /// One unit at hand.
-struct One<'a> {
-    state: &'a AggregateState,
+pub(crate) struct One<'a> {
+    pub(crate) state: &'a AggregateState,
     entity: &'a EntityName,
     /// Newest first.
     versions: &'a [Version],
@@ -427,7 +289,7 @@ struct One<'a> {
 }
 
 impl One<'_> {
-    fn about(&self) -> About {
+    pub(crate) fn about(&self) -> About {
         About::Unit { unit: self.state.unit.clone(), entity: self.entity.clone() }
     }
 

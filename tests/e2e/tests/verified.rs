@@ -4,12 +4,12 @@ use lockstep_e2e::{Flag, Load, Shape, Timed, World};
 use model::Json;
 use serde_json::Value;
 
-/// Set a member of a resource that somebody read and writes back.
+/// Sets a member of a resource that somebody read and writes back.
 fn with(body: &Json, name: &str, value: &str) -> String {
     let Json::Object(members) = body.clone() else { panic!("a resource is an object") };
     let mut members: Vec<_> = members.into_iter().filter(|(member, _)| &**member != name).collect();
     members.push((name.into(), Json::text(value)));
-    String::from_utf8(Json::Object(members).to_bytes()).unwrap()
+    String::from_utf8(Json::Object(members).to_bytes()).expect("JSON is UTF-8")
 }
 
 fn report(world: &World, exit: i32) -> Value {
