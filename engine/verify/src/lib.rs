@@ -1,13 +1,14 @@
 //! Verification: source rows ↔ shadow, map(shadow) ↔ state, state ↔ target, all at one position of the source (J45).
 //!
 //! Writes nothing anywhere. Invariants:
-//! * Nothing rests on idling: the source is read in a snapshot at P, the state is a frozen view at P, the target is read
-//!   by version, and what happened behind P is told from what nobody can explain by the journal.
-//! * A unit with an unsettled effect at P is `unsettled`, never equal.
+//! * Nothing rests on idling: the source is read in a snapshot at P, the state is a frozen view at P or a few commits
+//!   behind it (`fence`), the target is read by version, and what happened since is told from what nobody can explain by
+//!   the journal.
+//! * A unit with an unsettled effect in the view is `unsettled`, never equal.
 //! * A report holds names, hashes and counts, never a value; its list is bounded, its counts are exact.
 //!
 //! ```text
-//!  fence P ──► rows ──┐ leg 1      frozen view at P            leg 3   ┌── versions, lists ◄── target
+//!  fence P ──► rows ──┐ leg 1      frozen view                 leg 3   ┌── versions, lists ◄── target
 //!                     ├───────► shadow ─ map ─► state, ledger ◄────────┤
 //!                     │             leg 2                              └── outcomes, foreign versions ◄── journal
 //! ```
