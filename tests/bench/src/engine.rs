@@ -9,7 +9,7 @@ use journal::{EntryCodec, EntryLog, LogReader, RecordLog, kernel_entropy};
 use model::{Entry, EntryId, RowChange, SnapshotMark, SystemId, Timestamp};
 use ports::{Appended, Boxed, Class, Clock, Fault, Journal, Resume, SendRequest, Sink, SinkReply, Source};
 use postgres::{PostgresSource, position::Lsn};
-use runtime::{Engine, KillPoints, Setup, Stores, SystemClock, make_flow};
+use runtime::{Engine, KillPoints, ReservedJournal, Setup, Stores, SystemClock, make_flow};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -218,6 +218,12 @@ impl Journal for Watched {
 
     fn resume(&self) -> BTreeMap<SystemId, Resume> {
         self.inner.resume()
+    }
+}
+
+impl ReservedJournal for Watched {
+    fn release_reserve(&mut self, bytes: u64) -> Result<bool, Fault> {
+        self.inner.release_reserve(bytes)
     }
 }
 
