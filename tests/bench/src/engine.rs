@@ -3,14 +3,16 @@
 //! There is no map in force, so rows are journaled and folded into the shadow, and nothing is decided (J47). The bench
 //! starts itself again in this role, so that CPU and memory are the engine's alone.
 
-use crate::outcome::{Failed, Outcome};
+use crate::{
+    outcome::{Failed, Outcome},
+    spawn::{Order, PIPELINE, SLOT, TABLE, Until},
+};
 use flow::{Config, Limits, SinkSettings, SourceSettings};
 use journal::{EntryCodec, EntryLog, LogReader, RecordLog, kernel_entropy};
 use model::{Entry, EntryId, RowChange, SnapshotMark, SystemId, Timestamp};
 use ports::{Appended, Boxed, Class, Clock, Fault, Journal, Resume, SendRequest, Sink, SinkReply, Source};
 use postgres::{PostgresSource, position::Lsn};
 use runtime::{Engine, KillPoints, ReservedJournal, Setup, Stores, SystemClock, make_flow};
-use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -19,47 +21,7 @@ use std::{
 use store::RedbStore;
 use tokio::sync::Notify;
 
-/// Names slot and publication.
-pub const PIPELINE: &str = "bench";
-/// The slot that the engine reads.
-pub const SLOT: &str = "lockstep_bench";
-/// The captured table.
-pub const TABLE: &str = "public.bench_records";
 const SYSTEM: &str = "legacy";
-
-/// When the engine's work is done.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Until {
-    /// Everything before this place of the source's log is durable.
-    Passed(Lsn),
-    /// The table was read whole, and that is durable.
-    Ready,
-}
-
-/// What the engine is told, on its command line.
-pub struct Order {
-    pub url: String,
-    pub data: String,
-    pub until: Until,
-}
-
-impl Order {
-    /// As text.
-    pub fn text(&self) -> String {
-        let until = match self.until {
-            Until::Passed(lsn) => json!(lsn.0),
-            Until::Ready => Value::Null,
-        };
-        json!({"url": self.url, "data": self.data, "until": until}).to_string()
-    }
-
-    fn parse(text: &str) -> Outcome<Order> {
-        let order: Value = serde_json::from_str(text).map_err(|error| Failed::told(error.to_string()))?;
-        let field = |name: &str| order[name].as_str().unwrap_or_default().to_owned();
-        let until = order["until"].as_u64().map_or(Until::Ready, |lsn| Until::Passed(Lsn(lsn)));
-        Ok(Order { url: field("url"), data: field("data"), until })
-    }
-}
 
 /// Runs the engine until its work is done, says so on standard output, and stops it.
 pub fn run(order: &str) -> Outcome<()> {
@@ -99,7 +61,7 @@ fn setup(order: &Order, done: Arc<Notify>) -> Outcome<Setup> {
         config.options(PIPELINE, SYSTEM.into(), None, None).map_err(|faults| Failed::told(faults.join("; ")))?;
     let source = move || Ok(Box::new(PostgresSource::new(options.clone())) as Box<dyn Source>);
     let until = order.until;
-    let data = std::path::PathBuf::from(&order.data);
+    let data = order.data.clone();
     let flow = Config {
         pipeline: PIPELINE.into(),
         site: "bench".into(),

@@ -13,6 +13,9 @@ mod figure;
 mod mapping;
 mod outcome;
 mod process;
+mod snapshot;
+mod spawn;
+mod workload;
 
 use clap::{Parser, ValueEnum};
 use outcome::Outcome;
@@ -60,6 +63,8 @@ enum Bench {
     Mapping,
     /// A backlog into the journal, against pg_recvlogical over the same transport.
     Capture,
+    /// The first read of a table into the journal, against COPY TO STDOUT.
+    Snapshot,
 }
 
 impl Bench {
@@ -68,6 +73,7 @@ impl Bench {
             Bench::Append => append::run(options),
             Bench::Mapping => mapping::run(options),
             Bench::Capture => capture::run(options),
+            Bench::Snapshot => snapshot::run(options),
         }
     }
 }
