@@ -24,7 +24,8 @@ impl Bench {
     pub fn run(&self) -> Result<(), Fault> {
         let mut steps = Steps::default();
         let postgres = steps.time("postgresql", peers::ensure)?;
-        steps.run("build", &mut cargo(&["build", "--release", "--package", "lockstep-bench"]))?;
+        let packages = ["--package", "lockstep-bench", "--package", "lockstep", "--package", "lockstep-sandbox"];
+        steps.run("build", cargo(&["build", "--release"]).args(packages))?;
         let mut bench = cargo(&["run", "--quiet", "--release", "--package", "lockstep-bench", "--"]);
         bench.args(&self.name);
         if self.json {

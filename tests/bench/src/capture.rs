@@ -32,6 +32,13 @@ enum Kind {
     B,
 }
 
+const FIGURES: [(Kind, Transport, &str, &str); 4] = [
+    (Kind::A, Transport::Tcp, "capture.tcp.a", ">= 1.0, <= 2.5 CPU s per million"),
+    (Kind::A, Transport::Unix, "capture.unix.a", ">= 0.8"),
+    (Kind::B, Transport::Tcp, "capture.tcp.b", ">= 2.0, <= 2.5 CPU s per million"),
+    (Kind::B, Transport::Unix, "capture.unix.b", ">= 0.8"),
+];
+
 /// A cluster with one backlog, and a `data_dir` that stands before it.
 struct Prepared {
     cluster: Cluster,
@@ -43,9 +50,14 @@ struct Prepared {
 /// Prints the figures of both backlogs over both transports.
 pub fn run(options: &Options) -> Outcome<()> {
     for kind in [Kind::A, Kind::B] {
+        let wanted = FIGURES.iter().filter(|(of, ..)| *of == kind).filter(|(_, _, bench, _)| options.wants(bench));
+        let wanted: Vec<_> = wanted.collect();
+        if wanted.is_empty() {
+            continue;
+        }
         let prepared = Prepared::new(kind, options)?;
-        for transport in [Transport::Tcp, Transport::Unix] {
-            prepared.print(kind, transport, options)?;
+        for (_, transport, bench, target) in wanted {
+            prepared.print(*transport, bench, target, options)?;
         }
     }
     Ok(())
@@ -63,8 +75,7 @@ impl Prepared {
         if kind == Kind::B {
             workload::insert(&cluster, rows)?;
         }
-        let order =
-            Order { url: cluster.url(Transport::Tcp), data: root.path().join("before"), until: Until::Ready };
+        let order = Order { url: cluster.url(Transport::Tcp), data: root.path().join("before"), until: Until::Ready };
         spawn::engine(&order)?;
         cluster.copy_slot(SLOT, MASTER)?;
         match kind {
@@ -83,7 +94,7 @@ impl Prepared {
         Ok(prepared)
     }
 
-    fn print(&self, kind: Kind, transport: Transport, options: &Options) -> Outcome<()> {
+    fn print(&self, transport: Transport, bench: &str, target: &str, options: &Options) -> Outcome<()> {
         self.cluster.warm()?;
         let mut round = 0;
         let rounds = alternate(
@@ -94,12 +105,6 @@ impl Prepared {
             },
             || self.reference(transport),
         )?;
-        let (bench, target) = match (transport, kind) {
-            (Transport::Tcp, Kind::A) => ("capture.tcp.a", ">= 1.0, <= 2.5 CPU s per million"),
-            (Transport::Tcp, Kind::B) => ("capture.tcp.b", ">= 2.0, <= 2.5 CPU s per million"),
-            (Transport::Unix, Kind::A) => ("capture.unix.a", ">= 0.8"),
-            (Transport::Unix, Kind::B) => ("capture.unix.b", ">= 0.8"),
-        };
         let figure = Figure { bench, unit: "rows/s", against: "pg_recvlogical", target };
         figure.print(options, &rounds);
         Ok(())

@@ -58,6 +58,23 @@ impl Figure<'_> {
         self.line(options, &format!("{} a/a", self.bench), &rounds.again, Some(&rounds.reference));
     }
 
+    /// Prints runs beside a fixed value.
+    pub fn print_alone(&self, options: &Options, runs: &[Run], wanted: f64) {
+        let wanted = [Run { rate: wanted, ..Run::default() }];
+        self.line(options, self.bench, runs, Some(&wanted));
+    }
+
+    /// Prints an A/A pair: every second run against the others.
+    pub fn print_equal(&self, options: &Options, runs: &[Run]) {
+        let every_second = |first: usize| runs.iter().skip(first).step_by(2).cloned().collect::<Vec<_>>();
+        self.line(options, &format!("{} a/a", self.bench), &every_second(1), Some(&every_second(0)));
+    }
+
+    /// Prints one part of the runs against another one.
+    pub fn print_pair(&self, options: &Options, suffix: &str, ours: &[Run], reference: &[Run]) {
+        self.line(options, &format!("{} {suffix}", self.bench), ours, Some(reference));
+    }
+
     fn line(&self, options: &Options, name: &str, ours: &[Run], reference: Option<&[Run]>) {
         let rate = |runs: &[Run]| median(runs.iter().map(|run| run.rate));
         let (own, other) = (rate(ours), reference.map(rate));

@@ -8,11 +8,15 @@
 mod append;
 mod capture;
 mod cluster;
+mod deliver;
 mod engine;
 mod figure;
 mod mapping;
 mod outcome;
+mod pipeline;
 mod process;
+mod recovery;
+mod rss;
 mod snapshot;
 mod spawn;
 mod workload;
@@ -33,9 +37,17 @@ pub struct Options {
     /// Part of the full data: 0.05 for a look, 1 for a figure to quote.
     #[arg(long, default_value_t = 1.0)]
     pub scale: f64,
+    /// Only the figures whose name holds this.
+    #[arg(long)]
+    pub only: Option<String>,
 }
 
 impl Options {
+    /// Whether a figure is asked for.
+    pub fn wants(&self, figure: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| figure.contains(only.as_str()))
+    }
+
     /// So many of `full`, at this scale; a multiple of `step`.
     pub fn scaled(&self, full: u64, step: u64) -> u64 {
         ((full as f64 * self.scale / step as f64).round() as u64).max(1) * step
@@ -65,6 +77,12 @@ enum Bench {
     Capture,
     /// The first read of a table into the journal, against COPY TO STDOUT.
     Snapshot,
+    /// A backlog in PostgreSQL until every resource stands in the sandbox, by the real programs.
+    Deliver,
+    /// Memory of `lockstep run` over a million changes.
+    Rss,
+    /// From kill -9 to the next acknowledgement in the journal, with a cold page cache.
+    Recovery,
 }
 
 impl Bench {
@@ -74,6 +92,9 @@ impl Bench {
             Bench::Mapping => mapping::run(options),
             Bench::Capture => capture::run(options),
             Bench::Snapshot => snapshot::run(options),
+            Bench::Deliver => deliver::run(options),
+            Bench::Rss => rss::run(options),
+            Bench::Recovery => recovery::run(options),
         }
     }
 }

@@ -90,3 +90,8 @@ fn sample(parent: u32, title: &str) -> BTreeMap<u32, Duration> {
     };
     pids.filter(titled).filter_map(|pid| Some((pid, cpu(pid)?))).collect()
 }
+
+/// The memory that a process has resident now, in MiB.
+pub fn rss_mib(pid: u32) -> Option<f64> {
+    status_mib(pid, "VmRSS:")
+}

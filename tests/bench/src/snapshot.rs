@@ -24,6 +24,9 @@ pub fn run(options: &Options) -> Outcome<()> {
     counted("rows in the table", found.parse().unwrap_or_default(), rows)?;
     let root = tempfile::Builder::new().prefix("lockstep-bench-").tempdir()?;
     for (bench, transport) in [("snapshot.tcp", Transport::Tcp), ("snapshot.unix", Transport::Unix)] {
+        if !options.wants(bench) {
+            continue;
+        }
         let data = root.path().join("data");
         let ours = || {
             cluster.drop_slot(SLOT)?;
