@@ -134,29 +134,28 @@ impl Flow {
         // A keyless table is append-only: each row is a fact of its own, named by its entry (J15).
         let Some(key) = key else { return };
         let moved = old_key.filter(|old| *old != key);
-        let source_row = shadow::get(state, &table, moved.as_ref().unwrap_or(&key));
-        let present = if moved.is_some() { shadow::get(state, &table, &key) } else { source_row.clone() };
+        let present = shadow::get(state, &table, &key);
         if self.is_stale(present.as_ref(), told) {
             return;
         }
-        let before = |row: &Option<ShadowRow>, tables: &crate::tables::Tables| {
-            row.as_ref().and_then(|row| Some((tables.plan(row.schema)?.clone(), row.row.clone()?)))
-        };
-        let old = before(&source_row, &self.tables);
-        let filled = shadow::filled(plan, after, old.as_ref().map(|(plan, row)| (&**plan, row)));
+        let plan_of = |row: &ShadowRow| self.tables.plan(row.schema).cloned();
+        let source_row = moved.as_ref().map(|moved| shadow::get(state, &table, moved));
+        let old = source_row.as_ref().unwrap_or(&present).as_ref();
+        let old = old.and_then(|row| Some((plan_of(row)?, row.row.as_ref()?)));
         let row = ShadowRow {
             incarnation: told.incarnation,
             position: told.position,
             cite: told.cite,
             schema: told.schema,
-            row: Some(filled.clone()),
+            row: Some(shadow::filled(plan, after, old.as_ref().map(|(plan, row)| (&**plan, *row)))),
         };
-        let before = before(&present, &self.tables);
+        let before = present.and_then(|row| Some((plan_of(&row)?, row.row?)));
         if let Some(moved) = moved {
             self.delete(table.clone(), moved, told, state);
         }
         stored::put(state, &keys::row(&table, &key), &row);
-        self.changed(Changed { table, key, before, after: Some((plan.clone(), filled)) }, state);
+        let after = row.row.map(|row| (plan.clone(), row));
+        self.changed(Changed { table, key, before, after }, state);
     }
 
     pub(crate) fn delete(&mut self, table: TableName, key: RowKey, told: &Told, state: &mut dyn StateTxn) {
