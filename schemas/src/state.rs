@@ -22,6 +22,7 @@ wire_record!(AggregateState {
     base,
     create,
     owed,
+    met,
     retried,
 });
 

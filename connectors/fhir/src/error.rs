@@ -92,7 +92,7 @@ impl Error {
     pub(crate) fn unsent(self) -> SinkReply {
         match self.failure() {
             Failure::Transient => {
-                SinkReply::NotApplied { what: self.to_string(), retry_after_ms: None, refused: false }
+                SinkReply::NotApplied { what: self.to_string(), retry_after_ms: None, why: ports::NotApplied::Busy }
             }
             Failure::Rejected | Failure::Misconfigured | Failure::Corrupt => SinkReply::Failed(self.into()),
         }

@@ -4,7 +4,7 @@
 
 use crate::client::Answer;
 use model::{Json, Outcome, Write};
-use ports::{Failure, Fault, SendBase, SendRequest, SinkReply};
+use ports::{Failure, Fault, NotApplied, SendBase, SendRequest, SinkReply};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use schemas::Profile;
 
@@ -30,7 +30,7 @@ pub(crate) enum Said {
 
 /// Reads the answer to `request`.
 pub(crate) fn read(request: &SendRequest, answer: &Answer, profile: &Profile) -> Said {
-    let create = request.base == SendBase::Create;
+    let create = !matches!(request.base, SendBase::Version(_));
     match (answer.status, request.write) {
         (200 | 201, Write::Put) | (200 | 204, Write::Delete) => done(request, answer, profile),
         (304 | 409 | 410 | 412, _) | (404, Write::Delete) => reference(answer).map_or(Said::Ask(true), Said::Reply),
@@ -63,6 +63,7 @@ fn done(request: &SendRequest, answer: &Answer, profile: &Profile) -> Said {
     let Some(version) = answer.version() else { return Said::Ask(false) };
     let (meant, follows) = match (&request.base, request.write) {
         (SendBase::Create, _) => (answer.status == 201, profile.follows("0", &version)),
+        (SendBase::Deleted(base), _) => (answer.status == 201, profile.follows(base, &version)),
         (SendBase::Version(base), Write::Put) if *base == version && answer.status == 200 => {
             return Said::Unchanged(version);
         }
@@ -79,7 +80,7 @@ fn reference(answer: &Answer) -> Option<SinkReply> {
         issues.numbers.iter().any(|number| matches!(number.as_str(), "HAPI-1094" | "HAPI-1095" | "HAPI-1096"))
             || (matches!(answer.status, 400 | 422) && issues.codes.iter().any(|code| code == "not-found"));
     let what = format!("dependency: it refers to what is not there: {}", issues.words(answer.status));
-    dangling.then_some(SinkReply::NotApplied { what, retry_after_ms: None, refused: false })
+    dangling.then_some(SinkReply::NotApplied { what, retry_after_ms: None, why: NotApplied::Dependency })
 }
 
 fn rejected(answer: &Answer) -> Said {
@@ -94,7 +95,7 @@ fn stopped(what: &str, cure: &str) -> Said {
 
 fn waiting(answer: &Answer, retry_after_ms: Option<u64>) -> Said {
     let what = format!("the server asks for patience: HTTP {}", answer.status);
-    Said::Reply(SinkReply::NotApplied { what, retry_after_ms, refused: false })
+    Said::Reply(SinkReply::NotApplied { what, retry_after_ms, why: NotApplied::Busy })
 }
 
 /// How long the server asks us to wait: `x-ms-retry-after-ms`, or `Retry-After` in seconds or as a date.

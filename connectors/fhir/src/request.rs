@@ -66,6 +66,10 @@ impl Requests {
         let guard = match &request.base {
             SendBase::Create => self.create_guard(),
             SendBase::Version(version) => Guard::Version(version),
+            // Where zero guards a create, a deletion is guarded by its own version (HAPI, measured); elsewhere a deletion
+            // is an absence.
+            SendBase::Deleted(version) if self.create_guard == CreateGuard::IfMatchZero => Guard::Version(version),
+            SendBase::Deleted(_) => self.create_guard(),
         };
         match request.write {
             Write::Put => self.put(

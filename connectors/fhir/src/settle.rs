@@ -11,7 +11,7 @@
 //! * The first version that is ours counts. What lies beneath it must be the base, else it is `Stale` with what it is over.
 
 use model::{Json, Outcome, Write, canonical_hash};
-use ports::{Failure, Fault, ForeignVersion, SendBase, SendRequest, SinkReply, Version};
+use ports::{Failure, Fault, ForeignVersion, NotApplied, SendBase, SendRequest, SinkReply, Version};
 use schemas::{
     Profile,
     profile::{History, VersionIds},
@@ -35,14 +35,21 @@ impl Evidence<'_> {
         }
         match (&self.request.base, self.versions.first()) {
             (SendBase::Create, None) => not_applied(refused),
+            (SendBase::Deleted(_), None) => not_applied(refused),
             (SendBase::Version(_), None) => last(Outcome::Gone { version: None }),
-            (SendBase::Version(base), Some(top)) if top.version == *base => not_applied(refused),
+            (SendBase::Version(base) | SendBase::Deleted(base), Some(top)) if top.version == *base => {
+                not_applied(refused)
+            }
             (_, Some(Version { version, body: None, .. })) => last(Outcome::Gone { version: Some(version.clone()) }),
-            (SendBase::Version(base), Some(_)) if self.base_at().is_none() && self.has_history() => {
+            (SendBase::Version(base) | SendBase::Deleted(base), Some(_))
+                if self.base_at().is_none() && self.has_history() =>
+            {
                 self.regressed(base)
             }
             (_, Some(Version { version, body, .. })) => {
-                last(Outcome::Stale { version: version.clone(), current: body.clone(), over: None })
+                let outcome = Outcome::Stale { version: version.clone(), current: body.clone(), over: None };
+                let beneath = self.versions.get(1..since).unwrap_or_default();
+                SinkReply::Final { outcome, foreign: foreign(beneath, true) }
             }
         }
     }
@@ -67,7 +74,7 @@ impl Evidence<'_> {
             Some(body) if self.says_what_we_sent(body) => Outcome::Accepted { version, by: "hash".into() },
             body => Outcome::Stale { version, current: body.clone(), over: None },
         };
-        SinkReply::Final { outcome, foreign: foreign(&self.versions[..at]) }
+        SinkReply::Final { outcome, foreign: foreign(&self.versions[..at], false) }
     }
 
     /// Our version stands at `at`; accepted if right beneath it lies what we meant to write on.
@@ -75,9 +82,9 @@ impl Evidence<'_> {
         let (ours, beneath) = (&self.versions[at], self.versions.get(at + 1));
         let meant = match (&self.request.base, beneath) {
             (SendBase::Create, None) => true,
-            (SendBase::Version(base), Some(beneath)) => beneath.version == *base,
+            (SendBase::Version(base) | SendBase::Deleted(base), Some(beneath)) => beneath.version == *base,
             // Without a history nothing can be seen beneath, and the guard must do.
-            (SendBase::Version(_), None) => !self.has_history() && by != "reply",
+            (SendBase::Version(_) | SendBase::Deleted(_), None) => !self.has_history() && by != "reply",
             (SendBase::Create, Some(_)) => false,
         };
         let outcome = if meant {
@@ -86,14 +93,16 @@ impl Evidence<'_> {
             let over = self.has_history().then(|| beneath.and_then(|held| held.body.clone()).unwrap_or(Json::Null));
             Outcome::Stale { version: ours.version.clone(), current: ours.body.clone(), over }
         };
-        SinkReply::Final { outcome, foreign: foreign(&self.versions[..at]) }
+        SinkReply::Final { outcome, foreign: foreign(&self.versions[..at], false) }
     }
 
     /// Where the base stands among the versions.
     fn base_at(&self) -> Option<usize> {
         match &self.request.base {
             SendBase::Create => None,
-            SendBase::Version(base) => self.versions.iter().position(|held| held.version == *base),
+            SendBase::Version(base) | SendBase::Deleted(base) => {
+                self.versions.iter().position(|held| held.version == *base)
+            }
         }
     }
 
@@ -140,21 +149,23 @@ impl Evidence<'_> {
 fn not_applied(refused: bool) -> SinkReply {
     let what =
         if refused { "the target refused it, and its base stands" } else { "it did not arrive: its base stands" };
-    SinkReply::NotApplied { what: what.into(), retry_after_ms: None, refused }
+    let why = if refused { NotApplied::Refused } else { NotApplied::Busy };
+    SinkReply::NotApplied { what: what.into(), retry_after_ms: None, why }
 }
 
 fn last(outcome: Outcome) -> SinkReply {
     SinkReply::Final { outcome, foreign: Vec::new() }
 }
 
-/// Versions above ours, oldest first.
-fn foreign(above: &[Version]) -> Vec<ForeignVersion> {
+/// Versions of others, oldest first.
+fn foreign(versions: &[Version], beneath: bool) -> Vec<ForeignVersion> {
     let one = |held: &Version| ForeignVersion {
         version: held.version.clone(),
         deleted: held.body.is_none(),
         body: held.body.clone().unwrap_or(Json::Null),
+        beneath,
     };
-    above.iter().rev().map(one).collect()
+    versions.iter().rev().map(one).collect()
 }
 
 #[cfg(test)]

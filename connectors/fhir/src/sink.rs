@@ -81,7 +81,7 @@ impl FhirSink {
     async fn look(&self, request: &SendRequest, judge: impl FnOnce(Evidence<'_>) -> SinkReply + Send) -> SinkReply {
         let base = match &request.base {
             SendBase::Create => None,
-            SendBase::Version(version) => Some(&**version),
+            SendBase::Version(version) | SendBase::Deleted(version) => Some(&**version),
         };
         match self.reader().versions(&request::path(&request.unit), base).await {
             Ok(versions) => judge(Evidence { request, versions: &versions, profile: &self.options.profile }),
@@ -125,6 +125,6 @@ impl Sink for FhirSink {
 fn is_base(request: &SendRequest, current: Option<&Version>) -> bool {
     match (&request.base, current) {
         (SendBase::Version(base), Some(current)) => current.version == *base && current.body.is_some(),
-        (SendBase::Create | SendBase::Version(_), _) => false,
+        (SendBase::Create | SendBase::Version(_) | SendBase::Deleted(_), _) => false,
     }
 }

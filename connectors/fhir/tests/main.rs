@@ -227,7 +227,11 @@ async fn a_dangling_reference_waits_and_bad_content_is_parked() {
         let peer = Peer::start(like).await;
         let sink = peer.sink();
         let observation = peer.observation(2, 1);
-        let SinkReply::NotApplied { what, refused: false, .. } = sink.send(observation.clone()).await else { panic!() };
+        let SinkReply::NotApplied { what, why: ports::NotApplied::Dependency, .. } =
+            sink.send(observation.clone()).await
+        else {
+            panic!()
+        };
         assert!(what.starts_with("dependency"), "{what}");
         accepted(sink.send(peer.put(1, "a", SendBase::Create)).await);
         assert_eq!(accepted(sink.send(observation).await).0, "1");

@@ -11,7 +11,7 @@ use crate::{
     ledger::{self, Unsettled},
 };
 use model::{Acked, EffectId, EntryId, Outcome, SystemId, Timestamp, Unit};
-use ports::{Fault, SinkReply, StateTxn};
+use ports::{Fault, NotApplied, SinkReply, StateTxn};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A definite refusal over an unchanged base is tried again so often, then it is `Rejected` (J27).
@@ -177,7 +177,7 @@ impl Deliver {
                 let wait = if again { self.pause(now, None) } else { 0 };
                 self.hold_back(unit, now, wait);
             }
-            SinkReply::NotApplied { refused: true, .. } => {
+            SinkReply::NotApplied { why: NotApplied::Refused, .. } => {
                 lane.settle = false;
                 lane.refusals += 1;
                 if lane.refusals > REFUSALS_MAX {
@@ -188,7 +188,12 @@ impl Deliver {
                 let wait = BACKOFF_MIN_MS << lane.refusals;
                 self.hold_back(unit, now, wait);
             }
-            SinkReply::NotApplied { retry_after_ms, .. } => {
+            SinkReply::NotApplied { why: NotApplied::Dependency, .. } => {
+                lane.settle = false;
+                let wait = BACKOFF_MAX_MS.min(BACKOFF_MIN_MS << lane.attempts.min(12));
+                self.hold_back(unit, now, wait);
+            }
+            SinkReply::NotApplied { why: NotApplied::Busy, retry_after_ms, .. } => {
                 lane.settle = false;
                 let wait = self.pause(now, retry_after_ms);
                 self.hold_back(unit, now, wait);

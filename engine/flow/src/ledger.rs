@@ -112,7 +112,9 @@ pub(crate) fn settle(id: EntryId, acked: &Acked, state: &mut dyn StateTxn) -> Op
 /// The guard of an effect that is at the head of its unit's line: everything before it has an outcome (J22).
 pub(crate) fn resolve(base: &Base, held: &Held) -> SendBase {
     match (base, &held.version) {
-        (Base::Version(version), _) | (Base::After(_), Some(version)) => SendBase::Version(version.clone()),
+        (Base::Version(version), _) => SendBase::Version(version.clone()),
+        (Base::Create | Base::After(_), Some(deletion)) if !held.exists => SendBase::Deleted(deletion.clone()),
+        (Base::After(_), Some(version)) => SendBase::Version(version.clone()),
         (Base::Create, _) | (Base::After(_), None) => SendBase::Create,
     }
 }

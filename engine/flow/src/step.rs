@@ -342,14 +342,18 @@ impl Flow {
         }
         let Some(done) = done else { return };
         let system = done.acked.system.clone();
-        let foreign = done.foreign.into_iter().map(|version| Entry::Resource {
+        // What lies beneath was there first, what lies above came later (J27).
+        let (beneath, above): (Vec<_>, Vec<_>) = done.foreign.into_iter().partition(|version| version.beneath);
+        let entry = |version: ports::ForeignVersion| Entry::Resource {
             system: system.clone(),
             unit: unit.clone(),
             version: version.version,
             deleted: version.deleted,
             body: version.body,
-        });
-        let entries = std::iter::once(Entry::Acked(done.acked)).chain(foreign).collect();
+        };
+        let mut entries: Vec<Entry> = beneath.into_iter().map(entry).collect();
+        entries.push(Entry::Acked(done.acked));
+        entries.extend(above.into_iter().map(entry));
         self.append(entries, Class::Vital, Then::Nothing, out);
     }
 

@@ -1,5 +1,7 @@
 //! What the fold knows of one aggregate. In v0 an aggregate is one unit.
 
+use alloc::boxed::Box;
+
 use crate::{
     decision::{Base, Means, Rule, Verdict},
     field::Fields,
@@ -45,6 +47,9 @@ pub struct AggregateState {
     pub create: Option<EffectId>,
     /// Whether no effect asks the target for the present content: it changed while nothing could be written, or was refused.
     pub owed: bool,
+    /// The version at the target that `last_effect` stood on, where an outcome had named one. Met again, it says that the
+    /// target took our write and kept its own.
+    pub met: Option<Box<str>>,
     /// Whether the effect in `last_effect` already was the one retry that J23 allows after a refusal.
     pub retried: bool,
 }
@@ -65,6 +70,7 @@ impl AggregateState {
             base: Base::Create,
             create: None,
             owed: false,
+            met: None,
             retried: false,
         }
     }

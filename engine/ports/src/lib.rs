@@ -16,7 +16,7 @@ pub use failure::{Failure, Fault};
 pub use journal::{Appended, Class, Journal};
 pub use readback::{Fence, FenceSource, FencedRows, Page, Readback, Version};
 pub use resume::{Resume, TableResume};
-pub use sink::{ForeignVersion, SendBase, SendRequest, Sink, SinkReply};
+pub use sink::{ForeignVersion, NotApplied, SendBase, SendRequest, Sink, SinkReply};
 pub use source::{OpenFault, Source, SourceHandle, TableProgress};
 pub use state::{StateStore, StateTxn};
 

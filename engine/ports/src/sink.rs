@@ -55,16 +55,18 @@ pub enum SendBase {
     Create,
     /// This version must be the current one.
     Version(Box<str>),
+    /// It was deleted, this is the deletion's version, and it shall be there again.
+    Deleted(Box<str>),
 }
 
 /// What a sink says of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SinkReply {
-    /// For good; versions of others that lie above ours follow the outcome, oldest first.
+    /// For good; versions of others since the base come with it, oldest first.
     Final {
         /// The outcome.
         outcome: Outcome,
-        /// What stands above our version.
+        /// Versions of others, above ours and beneath what was met.
         foreign: Vec<ForeignVersion>,
     },
     /// It may or may not have been applied, or may yet be: settle it.
@@ -78,11 +80,22 @@ pub enum SinkReply {
         what: String,
         /// What the target asked for.
         retry_after_ms: Option<u64>,
-        /// Whether the target itself refused (409, 412 and the base stands): at most three times, then `Rejected` (J27).
-        refused: bool,
+        /// What kept it from being applied.
+        why: NotApplied,
     },
     /// Nothing can be sent until a person changes something.
     Failed(Fault),
+}
+
+/// What keeps a request from being applied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NotApplied {
+    /// The target was not reached, or asks for patience: everything to it waits.
+    Busy,
+    /// The target refused it although the base stands: at most three times, then `Rejected` (J27).
+    Refused,
+    /// It refers to something that is not there: it waits alone (clinical S9).
+    Dependency,
 }
 
 /// A version at the target that is not ours.
@@ -94,4 +107,6 @@ pub struct ForeignVersion {
     pub deleted: bool,
     /// Its content (`null` for a deletion).
     pub body: Json,
+    /// Whether it lies beneath what the outcome names: then its entry stands before the outcome's.
+    pub beneath: bool,
 }

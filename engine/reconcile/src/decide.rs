@@ -148,7 +148,10 @@ fn decide_acked(draft: Draft<'_>, acked: &Acked) -> Vec<Decision> {
 /// J23: parked; a single new effect first, if decisions stood behind the refused one.
 fn rejected(mut draft: Draft<'_>, acked: &Acked, create: bool, code: &str) -> Vec<Decision> {
     let state = draft.state;
-    draft.base = Some(if create { Base::Create } else { Base::After(acked.effect) });
+    // A version that was met since then is what stands at the target, whatever the refused effect stood on.
+    if !matches!(state.base, Base::Version(_)) {
+        draft.base = Some(if create { Base::Create } else { Base::After(acked.effect) });
+    }
     draft.trace("the target refused the content");
     let standing = Standing::of(state);
     if standing.holds() {

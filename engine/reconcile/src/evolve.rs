@@ -22,6 +22,10 @@ pub fn evolve(state: AggregateState, decision: &Decision) -> AggregateState {
             after.create = Some(effect);
         }
         after.base = Base::After(effect);
+        after.met = match &decision.base {
+            Some(Base::Version(version)) => Some(version.clone()),
+            _ => None,
+        };
         after.owed = false;
         after.retried = decision.rule == Rule::Refused;
     } else {
@@ -56,6 +60,7 @@ pub fn state_hash(state: &AggregateState) -> Hash {
         base,
         create,
         owed,
+        met,
         retried,
     } = state;
     let mut out = Bytes(Vec::with_capacity(2_048));
@@ -87,7 +92,8 @@ pub fn state_hash(state: &AggregateState) -> Hash {
             out.text(version);
         }
     }
-    out.0.extend_from_slice(&[u8::from(*owed), u8::from(*retried)]);
+    out.0.extend_from_slice(&[u8::from(*owed), u8::from(*retried), u8::from(met.is_some())]);
+    out.text(met.as_deref().unwrap_or_default());
     Hash::of(&out.0)
 }
 

@@ -33,6 +33,8 @@ pub const RECREATED_AT_TARGET: &str = "recreated_at_target";
 pub const NARRATIVE_ADDITIONAL: &str = "narrative_additional";
 /// The question of a unit whose version at the target has no content to show.
 pub const FOREIGN_UNREADABLE: &str = "foreign_unreadable";
+/// The cause under which a unit is parked whose content the target takes and does not keep: it would be written for ever.
+pub const NOT_TAKEN: &str = "not_taken_by_target";
 /// The cause under which a unit is parked that was there before its create (J48).
 pub const UNEXPECTED_EXISTING: &str = "unexpected_existing";
 /// The cause under which a unit is parked that a system other than the system of record speaks about.

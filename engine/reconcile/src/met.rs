@@ -4,8 +4,8 @@
 //! narrative goes, any other is a person's business. What was there before its create parks the unit.
 
 use crate::{
-    ABSENCE_BENEATH, FOREIGN_UNREADABLE, NARRATIVE_ADDITIONAL, RECREATED_AT_TARGET, UNEXPECTED_EXISTING, body,
-    decide::narrative, draft::Draft, standing::Standing,
+    ABSENCE_BENEATH, FOREIGN_UNREADABLE, NARRATIVE_ADDITIONAL, NOT_TAKEN, RECREATED_AT_TARGET, UNEXPECTED_EXISTING,
+    body, decide::narrative, draft::Draft, standing::Standing,
 };
 use alloc::{format, vec::Vec};
 use model::{
@@ -30,7 +30,7 @@ pub(crate) fn meet(mut draft: Draft<'_>, met: &Met<'_>) -> Vec<Decision> {
     draft.trace("another version stands at the target");
     let Some(theirs) = met.over.or(met.current) else { return unreadable(draft, met, standing) };
     if *theirs == Json::Null {
-        return absence(draft, met, standing);
+        return absence(draft, standing);
     }
     let equal = same_as_ours(&draft, theirs);
     let fields = Fields::from_resource(theirs, draft.rules.elements);
@@ -61,6 +61,10 @@ pub(crate) fn meet(mut draft: Draft<'_>, met: &Met<'_>) -> Vec<Decision> {
             draft.finish(Verdict::Unchanged, Rule::Equal)
         }
         (Standing::Free, _) if has_narrative(&draft.foreign_after()) => hold_narrative(draft),
+        (Standing::Free, _) if draft.state.met.as_deref() == Some(met.version) => {
+            draft.trace("we wrote over this very version, and the target kept it");
+            draft.finish(Verdict::Parked(NOT_TAKEN.into()), Rule::Refused)
+        }
         (Standing::Free, _) => draft.finish(Verdict::Write, Rule::ForeignMet),
     }
 }
@@ -88,13 +92,12 @@ fn unreadable(mut draft: Draft<'_>, met: &Met<'_>, standing: Standing) -> Vec<De
 }
 
 /// Our write stands, and nothing was beneath it.
-fn absence(mut draft: Draft<'_>, met: &Met<'_>, standing: Standing) -> Vec<Decision> {
+fn absence(mut draft: Draft<'_>, standing: Standing) -> Vec<Decision> {
     draft.trace("nothing lay beneath our write");
-    match (met.create, standing.holds()) {
-        (_, true) => draft.stay("a person must answer first"),
-        (true, false) => draft.finish(Verdict::Unchanged, Rule::Equal),
-        (false, false) => draft.finish(Verdict::Held(ABSENCE_BENEATH.into()), Rule::GoneStands),
+    if standing.holds() {
+        return draft.stay("a person must answer first");
     }
+    draft.finish(Verdict::Held(ABSENCE_BENEATH.into()), Rule::GoneStands)
 }
 
 fn same_as_ours(draft: &Draft<'_>, theirs: &Json) -> bool {

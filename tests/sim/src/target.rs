@@ -1,7 +1,7 @@
 //! The target: guarded PUTs with versions, as a correct sink sees them.
 
 use model::{Json, Outcome, RequestId, Write};
-use ports::{ForeignVersion, SendBase, SendRequest, SinkReply};
+use ports::{ForeignVersion, NotApplied, SendBase, SendRequest, SinkReply};
 use std::collections::BTreeMap;
 
 #[derive(Default)]
@@ -27,7 +27,7 @@ impl Target {
         let there = versions.last().is_some_and(|version| version.body.is_some());
         let guarded = match &request.base {
             SendBase::Create => !there,
-            SendBase::Version(version) => versions.len().to_string() == **version,
+            SendBase::Version(version) | SendBase::Deleted(version) => versions.len().to_string() == **version,
         };
         if !guarded {
             return self.settle(request);
@@ -46,6 +46,7 @@ impl Target {
                 version: (at + n + 2).to_string().into(),
                 deleted: version.body.is_none(),
                 body: version.body.clone().unwrap_or(Json::Null),
+                beneath: false,
             });
             let outcome = Outcome::Accepted { version: (at + 1).to_string().into(), by: "stamp".into() };
             return SinkReply::Final { outcome, foreign: foreign.collect() };
@@ -53,11 +54,13 @@ impl Target {
         let there = versions.last().is_some_and(|version| version.body.is_some());
         let stands = match &request.base {
             SendBase::Create => !there,
-            SendBase::Version(version) => versions.len().to_string() == **version,
+            SendBase::Version(version) | SendBase::Deleted(version) => versions.len().to_string() == **version,
         };
         let version: Box<str> = versions.len().to_string().into();
         match versions.last() {
-            _ if stands => SinkReply::NotApplied { what: "base stands".into(), retry_after_ms: None, refused: false },
+            _ if stands => {
+                SinkReply::NotApplied { what: "base stands".into(), retry_after_ms: None, why: NotApplied::Busy }
+            }
             Some(Version { body: Some(body), .. }) => {
                 let outcome = Outcome::Stale { version, current: Some(body.clone()), over: None };
                 SinkReply::Final { outcome, foreign: Vec::new() }

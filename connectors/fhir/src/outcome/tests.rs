@@ -100,7 +100,9 @@ fn a_reference_to_what_is_not_there_waits_and_bad_data_is_parked() {
         (422, "processing", "HAPI-1095: canary"),
         (422, "not-found", "Observation.subject: points at a resource that is not here"),
     ] {
-        let Said::Reply(SinkReply::NotApplied { what, refused: false, .. }) = put(status, &outcome(code, text)) else {
+        let Said::Reply(SinkReply::NotApplied { what, why: NotApplied::Dependency, .. }) =
+            put(status, &outcome(code, text))
+        else {
             panic!("{status} {code} does not wait")
         };
         assert!(what.starts_with("dependency") && !what.contains("canary"), "{what}");
@@ -134,7 +136,7 @@ fn patience_is_read_in_every_form() {
         (vec![("retry-after", "soon")], None),
         (vec![("retry-after", "99999999999")], Some(RETRY_AFTER_MAX_MS)),
     ] {
-        let Said::Reply(SinkReply::NotApplied { retry_after_ms, refused: false, .. }) =
+        let Said::Reply(SinkReply::NotApplied { retry_after_ms, why: NotApplied::Busy, .. }) =
             read(&request(Write::Put, None), &answer(429, &headers, ""), &profile())
         else {
             panic!("429 waits")

@@ -44,7 +44,10 @@ fn print(reply: &SinkReply) -> String {
         SinkReply::Final { outcome, foreign } => {
             let above: String = foreign
                 .iter()
-                .map(|held| format!(" +{}{}", held.version, if held.deleted { "-" } else { "" }))
+                .map(|held| {
+                    let side = if held.beneath { "beneath:" } else { "+" };
+                    format!(" {side}{}{}", held.version, if held.deleted { "-" } else { "" })
+                })
                 .collect();
             let one = match outcome {
                 Outcome::Accepted { version, by } => format!("accepted {version} by {by}"),
@@ -61,7 +64,7 @@ fn print(reply: &SinkReply) -> String {
             };
             one + &above
         }
-        SinkReply::NotApplied { refused: true, .. } => "refused".into(),
+        SinkReply::NotApplied { why: NotApplied::Refused, .. } => "refused".into(),
         SinkReply::NotApplied { .. } => "not applied".into(),
         SinkReply::Unknown { .. } => "unknown".into(),
         SinkReply::Failed(_) => "failed".into(),
@@ -83,7 +86,7 @@ fn an_update_is_settled_by_the_versions_since_its_base() {
         ("3- 2! 1", "accepted 2 by stamp +3-"),
         ("4! 3! 2! 1", "accepted 2 by stamp +3 +4"),
         ("2 1", "stale 2"),
-        ("3 2 1", "stale 3"),
+        ("3 2 1", "stale 3 beneath:2"),
         ("2= 1", "stale 2"),
         ("2- 1", "gone 2"),
         ("3- 2 1", "gone 3"),

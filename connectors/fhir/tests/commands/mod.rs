@@ -204,7 +204,7 @@ pub fn stale(reply: SinkReply) -> (String, Option<String>, Option<String>) {
 #[track_caller]
 pub fn not_applied(reply: SinkReply) -> (bool, Option<u64>) {
     match reply {
-        SinkReply::NotApplied { refused, retry_after_ms, .. } => (refused, retry_after_ms),
+        SinkReply::NotApplied { why, retry_after_ms, .. } => (why == ports::NotApplied::Refused, retry_after_ms),
         reply => panic!("not certain: {reply:?}"),
     }
 }

@@ -161,6 +161,7 @@ fn no_two_states_share_a_hash() {
     with(&|state| state.rule = Some(Rule::Person));
     with(&|state| state.last_effect = None);
     with(&|state| state.create = None);
+    with(&|state| state.met = Some("other".into()));
     with(&|state| state.foreign = Fields::default());
     with(&|state| core::mem::swap(&mut state.foreign, &mut state.fields));
     let mut hashes: Vec<Hash> = states.iter().map(state_hash).collect();
@@ -208,4 +209,21 @@ fn a_patch_that_removes_an_element_takes_all_of_it_and_sets_what_it_sets() {
     // The same again changes nothing: what the patch sets is not what it removes.
     let again = step(&mut state, &candidate(content, &LEGACY));
     assert!(again.is_none_or(|decision| decision.fields.is_empty()));
+}
+
+#[test]
+fn a_target_that_takes_a_write_and_keeps_its_own_is_not_written_for_ever() {
+    let (mut state, _) = run("A B");
+    let theirs =
+        || Json::parse(br#"{"resourceType":"Observation","id":"x","status":"final","code":{"text":"theirs"}}"#).ok();
+    let kept = |state: &AggregateState| {
+        let effect = state.last_effect.expect("an effect was issued");
+        acked(effect, Outcome::Stale { version: "50".into(), current: theirs(), over: None })
+    };
+    let first = kept(&state);
+    assert_eq!(step(&mut state, &first).expect("decided").verdict, Verdict::Write);
+    let second = kept(&state);
+    assert_eq!(step(&mut state, &second).expect("decided").verdict, Verdict::Parked(crate::NOT_TAKEN.into()));
+    let changed = candidate(Content::Present(fields(A)), &LEGACY);
+    assert_eq!(step(&mut state, &changed).expect("decided").verdict, Verdict::Write, "another content is tried");
 }

@@ -316,8 +316,12 @@ impl Stage {
                 done(Outcome::Stale { version: value("version").into(), current, over: None })
             }
             "unknown" => SinkReply::Unknown { what: "connection cut".into() },
-            "refused" => SinkReply::NotApplied { what: "refused".into(), retry_after_ms: None, refused: true },
-            "later" => SinkReply::NotApplied { what: "busy".into(), retry_after_ms: Some(2_000), refused: false },
+            "refused" => {
+                SinkReply::NotApplied { what: "refused".into(), retry_after_ms: None, why: ports::NotApplied::Refused }
+            }
+            "later" => {
+                SinkReply::NotApplied { what: "busy".into(), retry_after_ms: Some(2_000), why: ports::NotApplied::Busy }
+            }
             other => panic!("no such outcome: {other}"),
         };
         (unit, effect, reply)

@@ -98,6 +98,7 @@ impl Names {
                 let guard = match &request.base {
                     SendBase::Create => "if-none-match=*".to_string(),
                     SendBase::Version(version) => format!("if-match={version}"),
+                    SendBase::Deleted(version) => format!("over-deletion={version}"),
                 };
                 let verb = if request.write == Write::Put { "put" } else { "delete" };
                 let (effect, unit) = (self.of_effect(&request.effect), self.of_unit(&request.unit));
