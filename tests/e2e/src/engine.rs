@@ -155,12 +155,21 @@ impl Engine {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        self.write("lockstep.toml", &self.settings.toml());
+        self.configure();
         let mut command = Command::new(binaries::folder().join("lockstep"));
         command.arg("--config").arg(self.folder.join("lockstep.toml")).args(arguments);
         command.env_remove("LOCKSTEP_CONFIG").env_remove("LOCKSTEP_KILL_AT").env("NO_COLOR", "1");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// Writes the configuration if it is another one; nobody ever reads half of it.
+    fn configure(&self) {
+        let (path, text) = (self.folder.join("lockstep.toml"), self.settings.toml());
+        if std::fs::read_to_string(&path).unwrap_or_default() != text {
+            self.write("lockstep.toml.new", &text);
+            std::fs::rename(self.folder.join("lockstep.toml.new"), path).unwrap();
+        }
     }
 
     /// Runs a command to its end.

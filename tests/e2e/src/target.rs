@@ -85,6 +85,13 @@ impl Target {
         }
     }
 
+    /// A new life without anything in it.
+    pub fn empty(&mut self) {
+        self.kill();
+        std::fs::remove_file(&self.file).unwrap();
+        self.up();
+    }
+
     /// Whose answers it gives.
     pub fn flag(&self) -> Flag {
         self.flag

@@ -1,6 +1,11 @@
 //! End to end. Needs PostgreSQL's programs: `cargo x test e2e` finds or installs them. README.md has the long versions.
 
+#![expect(clippy::unwrap_used, reason = "a panic is the report of a test")]
+
+mod chunks;
 mod kills;
 mod looping;
 mod peers;
 mod verified;
+mod points;
+mod steady;

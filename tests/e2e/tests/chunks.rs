@@ -1,0 +1,179 @@
+//! A kill at every chunk boundary of the first read while users change what was read and what was not (J8).
+//!
+//! Every value of an observation is a counter that only rises, so an older value after a newer one is seen at the target.
+
+use lockstep_e2e::{Flag, PATIENCE, Shape, Timed, World, check, long, wait_for};
+use model::Json;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Observations before the engine comes.
+const COUNT: u32 = 400;
+
+const FILL: &str = "
+INSERT INTO observation SELECT 770000010000 + n, 770000000001, NULL, '8867-4', 'Heart rate', 1000, '/min', 'F',
+  '2024-01-01 00:00:00+00'::timestamptz + n * interval '1 minute', NULL, false FROM generate_series(1, 400) n;
+ALTER ROLE clinic SET synchronous_commit = local;
+";
+
+/// Counts up at random, deletes, and inserts for a while: a first read by one chunk a life would never reach the end of
+/// a table that grows faster.
+const CHANGE: &str = "
+UPDATE observation SET value = value + 1, status = 'C'
+ WHERE observation_id IN (SELECT 770000010000 + (random() * 400)::int FROM generate_series(1, 5));
+DELETE FROM observation WHERE observation_id = 770000010000 + (random() * 400)::int AND random() < 0.3;
+INSERT INTO observation SELECT 770000020000 + count(*) + 1, 770000000001, NULL, '8867-4', 'Heart rate', 1000, '/min', 'F',
+  '2024-06-01 00:00:00+00'::timestamptz + count(*) * interval '1 minute', NULL, false
+  FROM (SELECT FROM observation WHERE observation_id > 770000020000
+        UNION ALL SELECT FROM deleted_observation WHERE observation_id > 770000020000) made
+  HAVING count(*) < 80;
+";
+
+struct Users {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<u64>,
+}
+
+/// Users in a thread of their own; each script is one transaction.
+fn users(url: String) -> Users {
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stop);
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+            tokio::spawn(async move { connection.await.ok() });
+            let mut done = 0;
+            while !told.load(Ordering::Relaxed) {
+                client.simple_query(CHANGE).await.unwrap();
+                done += 1;
+                tokio::time::sleep(Duration::from_millis(8)).await;
+            }
+            done
+        })
+    });
+    Users { stop, thread }
+}
+
+impl Users {
+    fn stop(self) -> u64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+fn world(chunk_rows: u32) -> World {
+    let world = World::new(Shape { chunk_rows, ..Shape::new(Flag::Spec) });
+    world.cluster.run(FILL);
+    world
+}
+
+fn chunks(world: &World) -> usize {
+    let entries = world.engine.cli(&["journal", "ls", "--json", "--max", "1000000"]).exits(0).json();
+    entries.iter().filter(|entry| entry["kind"] == "Chunk").count()
+}
+
+fn all_ready(world: &World) -> bool {
+    let entries = world.engine.cli(&["journal", "ls", "--json", "--max", "1000000"]).exits(0).json();
+    entries.iter().filter(|entry| entry["kind"] == "Snapshot").count() == 6
+}
+
+/// No version of an observation holds an older value than the version before it.
+fn values_only_rise(world: &World) -> usize {
+    let mut rises = 0;
+    for (unit, versions) in world.target.everything() {
+        let mut last = 0;
+        for body in versions.iter().filter_map(|version| version.body.as_ref()) {
+            let value = body.get("valueQuantity").and_then(|quantity| quantity.get("value"));
+            let Some(Json::Number(text)) = value else { continue };
+            let value: u64 = text.parse().unwrap();
+            assert!(value >= last, "{unit}: {value} after {last}");
+            rises += usize::from(last > 0 && value > last);
+            last = value;
+        }
+    }
+    rises
+}
+
+#[test]
+fn a_kill_at_every_chunk_boundary_repeats_no_older_value() {
+    let _timed = Timed::new("chunk boundaries");
+    let mut world = world(if long() { 10 } else { 40 });
+    let users = users(world.cluster.writer_url());
+    let (mut boundaries, mut point) = (BTreeSet::new(), 14_u32);
+    while !all_ready(&world) {
+        let before = chunks(&world);
+        world.engine.environment = vec![("LOCKSTEP_KILL_AT".to_owned(), point.to_string())];
+        world.engine.start();
+        // Users bring durable operations too, so it dies soon whatever the chunks do.
+        assert_eq!(world.engine.ends(PATIENCE), -1);
+        let now = chunks(&world);
+        boundaries.insert(now);
+        println!("point {point}: {before} chunks, then {now}");
+        point = match now - before {
+            0 => point + 3,
+            1 => point,
+            _ => point.saturating_sub(2).max(4),
+        };
+    }
+    world.engine.environment.clear();
+    world.engine.start();
+    std::thread::sleep(Duration::from_millis(800));
+    let done = users.stop();
+    let checked = check(&mut world);
+    let rises = values_only_rise(&world);
+    println!(
+        "killed behind {} of {} chunks, {done} transactions, {rises} rises, {checked:?}",
+        boundaries.len(),
+        chunks(&world)
+    );
+    assert!(boundaries.len() >= 5 && rises > 20, "{boundaries:?}, {rises}");
+}
+
+#[test]
+fn a_commit_held_back_by_a_standby_is_never_undone_by_a_chunk() {
+    let _timed = Timed::new("held commit");
+    let mut world = world(5);
+    let users = users(world.cluster.writer_url());
+    world.engine.start();
+    let some = if long() { 20 } else { 4 };
+    wait_for("some chunks", PATIENCE, || chunks(&world) >= some);
+    world.cluster.alter("synchronous_standby_names = 'nobody'");
+    // Its commit is in the log, and no snapshot sees it until a standby answers, which is never.
+    let url = world.cluster.writer_url();
+    let held = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+            tokio::spawn(async move { connection.await.ok() });
+            let late = "UPDATE observation SET value = 5000, status = 'C' WHERE observation_id IN (770000010390, 770000010010); \
+                        DELETE FROM observation WHERE observation_id = 770000010395";
+            client.simple_query(&format!("SET synchronous_commit = on; {late}")).await.unwrap();
+        });
+    });
+    let waits = |world: &World| {
+        world.cluster.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") != "0"
+    };
+    wait_for("the held commit", PATIENCE, || waits(&world));
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert!(!all_ready(&world), "the first read was over before the commit was held back");
+    world.engine.kill();
+    world.engine.start();
+    std::thread::sleep(Duration::from_millis(1_000));
+    assert!(!held.is_finished());
+    world.cluster.alter("synchronous_standby_names = ''");
+    held.join().unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    world.engine.kill();
+    world.engine.start();
+    wait_for("the end of the first read", PATIENCE, || all_ready(&world));
+    std::thread::sleep(Duration::from_millis(800));
+    let done = users.stop();
+    let checked = check(&mut world);
+    let rises = values_only_rise(&world);
+    println!("{COUNT} observations, {done} transactions, {rises} rises, {checked:?}");
+    assert!(rises > 5, "{rises}");
+}
