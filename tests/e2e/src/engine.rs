@@ -156,8 +156,12 @@ impl Engine {
 
     fn command(&self, arguments: &[&str]) -> Command {
         self.configure();
+        self.command_with("lockstep.toml", arguments)
+    }
+
+    fn command_with(&self, file: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(binaries::folder().join("lockstep"));
-        command.arg("--config").arg(self.folder.join("lockstep.toml")).args(arguments);
+        command.arg("--config").arg(self.folder.join(file)).args(arguments);
         command.env_remove("LOCKSTEP_CONFIG").env_remove("LOCKSTEP_KILL_AT").env("NO_COLOR", "1");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
@@ -174,7 +178,16 @@ impl Engine {
 
     /// Runs a command to its end.
     pub fn cli(&self, arguments: &[&str]) -> Ran {
-        let done = self.command(arguments).stdin(Stdio::null()).output().unwrap();
+        self.ran(self.command(arguments), arguments)
+    }
+
+    /// As [`Engine::cli`], with another configuration file in the same folder.
+    pub fn cli_with(&self, file: &str, arguments: &[&str]) -> Ran {
+        self.ran(self.command_with(file, arguments), arguments)
+    }
+
+    fn ran(&self, mut command: Command, arguments: &[&str]) -> Ran {
+        let done = command.stdin(Stdio::null()).output().unwrap();
         let mut text = String::from_utf8_lossy(&done.stdout).into_owned();
         text.push_str(&String::from_utf8_lossy(&done.stderr));
         let mut file = std::fs::File::options().create(true).append(true).open(self.said()).unwrap();

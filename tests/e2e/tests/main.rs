@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is the report of a test")]
 
 mod chunks;
+mod faults;
 mod kills;
 mod looping;
 mod peers;

@@ -62,10 +62,12 @@ fn every(step: u32, flag: Flag) {
     while survived < 3 && point < 1_000 {
         if run_with(&mut world, point) {
             (survived, kills) = (0, kills + 1);
-            world.engine.start();
         } else {
+            // The point may still come, at a heartbeat or at the end.
             survived += 1;
+            world.engine.kill();
         }
+        world.engine.start();
         check(&mut world);
         begin_again(&mut world);
         point += step;

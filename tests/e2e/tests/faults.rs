@@ -1,0 +1,242 @@
+//! What goes wrong in a hospital: each time one message with its cure, the documented exit code, nothing lost, and the engine
+//! goes on by itself as soon as it can.
+
+use lockstep_e2e::engine::MAP;
+use lockstep_e2e::{Flag, Load, PATIENCE, Shape, Timed, World, check, load, postgres};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+fn world() -> World {
+    World::new(Shape { preload: 20, ..Shape::new(Flag::Spec) })
+}
+
+fn halted(status: &Value) -> bool {
+    status["halts"].as_array().is_some_and(|halts| !halts.is_empty())
+}
+
+/// `check` says it, the running engine says it and stays; then the cure is applied, and it goes on without a hand.
+fn stops_and_goes_on(world: &mut World, says: &str, cure: impl FnOnce(&mut World)) {
+    world.engine.cli(&["check"]).exits(4).says(says);
+    world.engine.start();
+    let status = world.engine.wait_status("the source is stopped", PATIENCE, halted);
+    assert!(status["halts"].to_string().contains(&says.replace('"', "\\\"")), "{}", status["halts"]);
+    cure(world);
+    world.engine.wait_status("it goes on", PATIENCE, |status| !halted(status));
+    world.engine.cli(&["check"]).exits(0);
+    check(world);
+}
+
+#[test]
+fn a_wrong_password_is_told_and_mended() {
+    let _timed = Timed::new("wrong password");
+    let mut world = world();
+    world.engine.write("secrets/capture", "CANARY-another");
+    stops_and_goes_on(&mut world, "check `password`", |world| {
+        world.engine.write("secrets/capture", postgres::PASSWORD);
+    });
+}
+
+#[test]
+fn a_missing_grant_is_told_with_its_sql() {
+    let _timed = Timed::new("missing grant");
+    let mut world = world();
+    world.cluster.run("REVOKE SELECT ON observation FROM capture; ALTER ROLE capture NOREPLICATION");
+    world.engine.cli(&["check"]).exits(4).says("ALTER ROLE \"capture\" REPLICATION;").says("GRANT SELECT ON");
+    world.cluster.run("ALTER ROLE capture REPLICATION");
+    stops_and_goes_on(&mut world, "GRANT SELECT ON", |world| {
+        world.cluster.run("GRANT SELECT ON observation TO capture")
+    });
+}
+
+#[test]
+fn a_log_without_changes_is_told_with_its_setting() {
+    let _timed = Timed::new("wal_level");
+    let mut world = world();
+    world.cluster.set("wal_level", "replica");
+    world.cluster.stop();
+    world.cluster.up();
+    stops_and_goes_on(&mut world, "ALTER SYSTEM SET wal_level = 'logical'", |world| {
+        world.cluster.set("wal_level", "logical");
+        world.cluster.stop();
+        world.cluster.up();
+    });
+}
+
+#[test]
+fn a_missing_publication_is_told_with_its_sql() {
+    let _timed = Timed::new("publication");
+    let mut world = world();
+    world.cluster.run("DROP PUBLICATION lockstep_clinic");
+    stops_and_goes_on(&mut world, "CREATE PUBLICATION lockstep_clinic FOR TABLE", |world| {
+        world.cluster.run(&format!("CREATE PUBLICATION lockstep_clinic FOR TABLE {}", postgres::TABLES.join(", ")));
+    });
+}
+
+#[test]
+fn a_target_that_is_down_is_waited_for() {
+    let _timed = Timed::new("target down");
+    let mut world = world();
+    world.engine.start();
+    let lsn = world.cluster.lsn();
+    world.engine.settle(lsn);
+    world.target.kill();
+    load::write(&world.cluster.writer_url(), 4, 60);
+    let lsn = world.cluster.lsn();
+    world.engine.cli(&["check"]).exits(3);
+    // Capture goes on without it.
+    world.engine.wait_status("captured", PATIENCE, |status| {
+        let passed = status["source"]["passed"].as_str().map_or(0, postgres::lsn);
+        passed >= lsn && status["unsettled"].as_u64() > Some(10)
+    });
+    std::thread::sleep(Duration::from_secs(if lockstep_e2e::long() { 180 } else { 4 }));
+    world.target.up();
+    check(&mut world);
+}
+
+#[test]
+fn a_misspelt_column_is_told_with_the_right_one() {
+    let _timed = Timed::new("misspelt column");
+    let mut world = world();
+    let wrong = MAP.replace("\"=sex | code(gender)\"", "\"=sexx | code(gender)\"");
+    assert_ne!(wrong, MAP);
+    world.engine.write("map.yaml", &wrong);
+    // Nothing was captured yet, so nobody knows the tables.
+    world.engine.activate();
+    world.engine.start();
+    let status = world.engine.wait_status("the map is stopped", PATIENCE, halted);
+    assert!(status["halts"].to_string().contains("did you mean `sex`"), "{}", status["halts"]);
+    world.engine.cli(&["check"]).exits(2).says("did you mean `sex`").says("map.yaml:");
+    world.engine.cli(&["activate"]).exits(2).says("did you mean `sex`");
+    world.engine.write("map.yaml", MAP);
+    world.engine.activate();
+    world.engine.wait_status("it goes on", PATIENCE, |status| !halted(status));
+    check(&mut world);
+}
+
+#[test]
+fn wrong_settings_are_told_all_at_once() {
+    let _timed = Timed::new("wrong settings");
+    let world = world();
+    let file = world.folder().join("lockstep.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let wrong = text.replace("pipeline = \"clinic\"", "pipeline = \"Clinic\"").replace("chunk_rows", "chunk_row");
+    world.engine.write("wrong.toml", &wrong);
+    world.engine.cli_with("wrong.toml", &["run"]).exits(2).says("pipeline").says("chunk_row");
+}
+
+#[test]
+fn a_lost_slot_is_a_gap_that_a_person_accepts() {
+    let _timed = Timed::new("gap");
+    let mut world = world();
+    world.engine.start();
+    let lsn = world.cluster.lsn();
+    world.engine.settle(lsn);
+    world.engine.stop();
+    world.cluster.wait_unused_slot();
+    world.cluster.run("SELECT pg_drop_replication_slot('lockstep_clinic')");
+    // What nobody saw: it is found when everything is read again.
+    load::write(&world.cluster.writer_url(), 4, 25);
+    world
+        .cluster
+        .run("DELETE FROM observation WHERE observation_id IN (SELECT observation_id FROM observation LIMIT 2)");
+    world.engine.start();
+    let status = world.engine.wait_status("the gap", PATIENCE, halted);
+    assert!(status["halts"].to_string().contains("held answer"), "{}", status["halts"]);
+    world.engine.cli(&["held", "ls"]).exits(0).says("source:legacy").says("accept");
+    world.engine.kill();
+    world.engine.start();
+    world.engine.wait_status("the gap is still there", PATIENCE, halted);
+    world.engine.cli(&["held", "answer", "source:legacy", "accept", "--reason", "the DBA dropped it"]).exits(0);
+    world.slots = 2;
+    world.engine.wait_status("it reads again", PATIENCE, |status| !halted(status));
+    check(&mut world);
+}
+
+#[test]
+fn a_rotten_byte_stops_the_engine_before_it_acts() {
+    let _timed = Timed::new("rotten byte");
+    let mut world = world();
+    world.engine.start();
+    let lsn = world.cluster.lsn();
+    world.engine.settle(lsn);
+    world.engine.stop();
+    let segment = first_segment(&world.engine.data_dir().join("journal"));
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[9_000] ^= 4;
+    std::fs::write(&segment, bytes).unwrap();
+    world.engine.cli(&["journal", "verify"]).exits(1).says("BROKEN");
+    world.engine.cli(&["run"]).exits(5);
+    world.engine.transcript().is_private();
+}
+
+fn first_segment(folder: &Path) -> PathBuf {
+    let files = std::fs::read_dir(folder).unwrap().flatten().map(|file| file.path());
+    let segments =
+        files.filter(|file| std::fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.len() > 1 << 20));
+    segments.min().unwrap()
+}
+
+/// A small disk; gone with its owner.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(folder: PathBuf, size: &str) -> Option<Disk> {
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(&folder);
+        let done = mount.output().ok()?;
+        done.status.success().then_some(Disk(folder))
+    }
+
+    /// Leaves so many bytes.
+    fn fill(&self, left: u64) {
+        let stat = rustix::fs::statvfs(&self.0).unwrap();
+        let free = stat.f_bavail * stat.f_frsize;
+        std::fs::write(self.0.join("filler"), vec![1; usize::try_from(free.saturating_sub(left)).unwrap()]).unwrap();
+    }
+
+    fn clear(&self) {
+        std::fs::remove_file(self.0.join("filler")).unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        Command::new("umount").arg("-l").arg(&self.0).status().ok();
+    }
+}
+
+#[test]
+fn a_full_disk_stops_capture_first_and_never_an_acknowledgement() {
+    let _timed = Timed::new("full disk");
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = Disk::mount(folder.path().join("disk"), "96m") else {
+        println!("left out: a small disk cannot be mounted here (it needs root)");
+        return;
+    };
+    let mut world = world();
+    world.engine.settings.data_dir = disk.0.join("data").display().to_string();
+    (world.engine.settings.segment_bytes, world.engine.settings.reserve_bytes) = (1 << 20, 8 << 20);
+    world.engine.activate();
+    world.engine.start();
+    let lsn = world.cluster.lsn();
+    world.engine.settle(lsn);
+    world.target.kill();
+    load::write(&world.cluster.writer_url(), 4, 60);
+    world.engine.wait_status("effects wait", PATIENCE, |status| status["unsettled"].as_u64() > Some(10));
+    disk.fill(9 << 20);
+    let load = Load::start(&world.cluster.writer_url(), 9, 400.0);
+    let full = world.engine.wait_status("the disk is full", PATIENCE, |status| !status["disk_full"].is_null());
+    assert!(full["disk_full"].as_str().is_some_and(|text| text.contains("disk") || text.contains("space")), "{full}");
+    load.stop();
+    world.target.up();
+    world.engine.wait_status("acknowledgements go on", PATIENCE, |status| {
+        assert!(!status["disk_full"].is_null(), "capture went on by itself on a full disk");
+        status["unsettled"] == status["waiting"] && status["in_flight"] == 0
+    });
+    disk.clear();
+    world.engine.wait_status("capture goes on", PATIENCE, |status| status["disk_full"].is_null());
+    check(&mut world);
+}
