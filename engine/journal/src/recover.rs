@@ -13,7 +13,7 @@ use crate::{
     frame::Break,
     segment::{self, HEADER_BYTES, Segment, SegmentName},
     tail,
-    walk::{Walk, look_behind},
+    walk::{Behind, Walk, look_behind},
 };
 use model::{Hash, Header};
 use std::path::Path;
@@ -50,8 +50,9 @@ pub(crate) struct Found {
 
 /// Reads the log's last segment, and the one before if the last is still empty.
 pub(crate) fn find<C: Codec>(disk: &dyn Disk, dir: &Path) -> Result<Found, LogError> {
-    let segments = segment::list(disk, dir)?;
+    // The tail first: beside a running writer, what it calls durable then lies in the segments listed after it.
     let told = tail::read(disk, dir)?;
+    let segments = segment::list(disk, dir)?;
     let told_seq = told.map_or(0, |mark| mark.seq);
     let Some(last) = segments.last().copied() else {
         return match told_seq {
@@ -70,17 +71,7 @@ pub(crate) fn find<C: Codec>(disk: &dyn Disk, dir: &Path) -> Result<Found, LogEr
         scan.adopt::<C>(open::<C>(disk, dir, *name, told_seq)?)?;
     }
 
-    let behind = look_behind(&active, scan.walk.at)?;
-    let acknowledged = told_seq.max(behind.durable_upto);
-    if acknowledged >= scan.walk.next_seq {
-        return Err(LogError::Corrupt {
-            segment: last.id,
-            offset: scan.walk.at,
-            what: scan.end,
-            from: scan.walk.next_seq,
-            to: acknowledged,
-        });
-    }
+    let behind = behind_the_end::<C>(&mut scan, &active, told_seq)?;
     let torn = (behind.dirty_end > scan.walk.at).then_some(Torn { from: scan.walk.at, to: behind.dirty_end });
     Ok(Found {
         segments,
@@ -95,6 +86,27 @@ pub(crate) fn find<C: Codec>(disk: &dyn Disk, dir: &Path) -> Result<Found, LogEr
         marks: scan.marks,
         active: Some(active),
     })
+}
+
+/// What lies behind the last whole batch; an error if something acknowledged does.
+///
+/// A command reads beside a running engine: a batch that was not there yet may be followed by a head that calls it durable
+/// before that head is looked for. So the end is looked at again: only a break that stays where it was is one.
+fn behind_the_end<C: Codec>(scan: &mut Scan, active: &Segment, told: u64) -> Result<Behind, LogError> {
+    loop {
+        let at = scan.walk.at;
+        let behind = look_behind(active, at)?;
+        let acknowledged = told.max(behind.durable_upto);
+        if acknowledged < scan.walk.next_seq {
+            return Ok(behind);
+        }
+        scan.walk.look_again();
+        scan.run::<C>()?;
+        if scan.walk.at == at {
+            let (from, segment) = (scan.walk.next_seq, active.header.name.id);
+            return Err(LogError::Corrupt { segment, offset: at, what: scan.end.clone(), from, to: acknowledged });
+        }
+    }
 }
 
 fn empty() -> Found {

@@ -67,6 +67,11 @@ impl Walk {
         Walk { segment, window: Window { file, end, start: 0, buf: Vec::new() }, at, next_seq }
     }
 
+    /// Forgets the bytes at hand: somebody may have written there since.
+    pub(crate) fn look_again(&mut self) {
+        self.window.buf.clear();
+    }
+
     /// The head of the batch that begins here.
     pub(crate) fn peek(&mut self) -> Result<Result<Head, Break>, LogError> {
         if self.at == self.segment.header.bytes {

@@ -6,9 +6,11 @@ mod support;
 
 use conformance::journal::{Harness, all, resume_is_the_fold_of_the_sources_entries};
 use lockstep_journal::{
-    Codec, Config, EmbeddedLog, EntryCodec, EntryLog, LogReader, MemoryLog, RecordCodec, RecordLog, kernel_entropy,
+    Codec, Config, EmbeddedLog, EntryCodec, EntryLog, LogReader, MemoryLog, RecordCodec, RecordLog, Recovered,
+    kernel_entropy,
 };
 use model::{Entry, EntryId, Header, Journaled, Record, Recorded, Timestamp};
+use ports::{Class, Journal};
 use std::{marker::PhantomData, path::Path, sync::Arc};
 use support::{MemDisk, births, message};
 
@@ -161,4 +163,23 @@ fn a_log_of_the_other_kind_is_refused_in_words() {
     let fault = RecordLog::open(dir.path(), config, kernel_entropy(), Timestamp(1)).err().unwrap();
     assert_eq!(fault.failure, ports::Failure::Misconfigured);
     assert!(fault.what.contains("format v0 is not converted"), "{fault}");
+}
+
+#[test]
+fn a_log_recovered_beside_its_writer_is_no_false_alarm() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config { segment_bytes: 65_536, reserve_bytes: 0, ..Config::new("test", 1) };
+    let (mut log, _) = EntryLog::open(dir.path(), config, kernel_entropy(), Timestamp(1)).unwrap();
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(move || {
+            for n in 0..1_500 {
+                let batch: Arc<[Entry]> = Arc::from([message(n)]);
+                log.append(&[batch], Class::Capture, Timestamp(2)).unwrap();
+            }
+        });
+        while !writing.is_finished() {
+            // What a command does: it reads beside the engine, and takes no lock.
+            Recovered::<EntryCodec>::recover(dir.path()).unwrap();
+        }
+    });
 }
