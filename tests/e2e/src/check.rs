@@ -25,9 +25,7 @@ pub fn check(world: &mut World) -> Checked {
     assert_eq!(status["halts"].as_array().map(Vec::len), Some(0), "{status}");
     assert_eq!(status["stale"], 0, "changes older than their rows: {status}");
     assert_eq!((&status["parked"], &status["held"]), (&Value::from(0), &Value::from(0)), "{status}");
-    if world.has_verify {
-        world.engine.cli(&["verify", "--json"]).exits(0);
-    }
+    world.engine.cli(&["verify", "--json"]).exits(0);
     world.engine.stop();
     check_stopped(world)
 }

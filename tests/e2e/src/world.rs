@@ -36,8 +36,6 @@ pub struct World {
     pub slots: usize,
     /// Whether effects may be left that wait for a row which is not there.
     pub may_wait: bool,
-    /// Whether this build has `lockstep verify`.
-    pub has_verify: bool,
     folder: tempfile::TempDir,
 }
 
@@ -54,9 +52,8 @@ impl World {
         let settings =
             Settings { chunk_rows: shape.chunk_rows, ..Settings::new(source, target.base_url(), shape.flag.profile()) };
         let engine = Engine::create(folder.path(), settings);
-        let has_verify = engine.cli(&["verify", "--help"]).code == 0;
         engine.activate();
-        World { engine, target, cluster, slots: 1, may_wait: true, has_verify, folder }
+        World { engine, target, cluster, slots: 1, may_wait: true, folder }
     }
 
     /// The folder of configuration, data and outputs.

@@ -7,6 +7,6 @@ mod faults;
 mod kills;
 mod looping;
 mod peers;
-mod verified;
 mod points;
 mod steady;
+mod verified;
