@@ -65,10 +65,13 @@ impl Deliver {
         }
     }
 
-    /// Whether `target` may be referred to: it stands at the system, or is none of our units.
+    /// Whether `target` may be referred to: it stands at the system, or is none of our units. What stands there itself, or
+    /// may, goes on referring to what somebody deleted: a retraction never waits for a person who keeps that deleted.
     pub(crate) fn acknowledged(&self, target: &Unit, me: &Unit, state: &dyn StateTxn) -> bool {
-        target == me
-            || ledger::unit_key(target.id, state).is_none_or(|key| ledger::held(&self.system, &key, state).exists)
+        let held = |unit: &Unit| Some(ledger::held(&self.system, &ledger::unit_key(unit.id, state)?, state));
+        let sent = self.lanes.get(me).is_some_and(|lane| lane.attempts > 0);
+        let stood = |there: &ledger::Held| there.version.is_some() && (sent || held(me).is_some_and(|me| me.exists));
+        target == me || held(target).is_none_or(|there| there.exists || stood(&there))
     }
 
     pub(crate) fn hold_back(&mut self, unit: &Unit, now: Timestamp, wait_ms: u64) {
