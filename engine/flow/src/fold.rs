@@ -215,7 +215,8 @@ impl Flow {
                     chunk.number
                 );
                 self.halt(Scope::Table(table.clone()), format!("{table}: {question}"), out);
-                self.tables.state.entry(table).or_default().held = Some(question.into());
+                let one = self.tables.state.entry(table).or_default();
+                (one.held, one.unread) = (Some(question.into()), true);
                 self.tables.save(state);
             }
         }

@@ -80,6 +80,16 @@ impl Flow {
         }
     }
 
+    /// A map that fits the tables gives way only to one that fits them too; the first may wait for its tables (J47).
+    pub(crate) fn fits_if_one_is_in_force(&self, name: &str, bytes: &[u8]) -> Result<(), Fault> {
+        if self.map.as_ref().is_none_or(|active| active.map.is_none()) {
+            return Ok(());
+        }
+        compiled(name, bytes, &self.tables.schemas()).map(drop).map_err(|what| {
+            Fault::new(Failure::Misconfigured, what).cure("lockstep check; the map before stays in force")
+        })
+    }
+
     /// A map is in force from here on: every unit of its open entities is mapped with it.
     pub(crate) fn activated(&mut self, activated: &Activated, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
         if activated.kind != Kind::Map {
@@ -201,10 +211,10 @@ impl Flow {
     fn answer_table(&mut self, table: &TableName, answer: Answer, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
         let Some(one) = self.tables.state.get_mut(table) else { return };
         let (truncated, incarnation) = (one.truncated, one.incarnation);
-        if answer == Answer::Expand && truncated.is_none() {
+        if answer == Answer::Expand && (truncated.is_none() || one.unread) {
             return;
         }
-        (one.held, one.truncated) = (None, None);
+        (one.held, one.truncated, one.unread) = (None, None, false);
         one.accept_deletes = answer == Answer::Accept;
         // What is read again is not ready before it is: its `Started` follows (J12).
         one.ready &= answer == Answer::Expand;
@@ -328,8 +338,8 @@ impl Flow {
 pub(crate) fn answers(table: &TableState) -> &'static [Answer] {
     match (&table.held, table.truncated) {
         (None, _) => &[],
-        (Some(_), Some(_)) => &[Answer::Expand, Answer::ReadAgain],
-        (Some(_), None) => &[Answer::Accept, Answer::ReadAgain],
+        (Some(_), Some(_)) if !table.unread => &[Answer::Expand, Answer::ReadAgain],
+        (Some(_), _) => &[Answer::Accept, Answer::ReadAgain],
     }
 }
 

@@ -367,11 +367,11 @@ impl Flow {
         out: &mut Vec<FlowOutput>,
     ) {
         let entries = match act {
-            Act::Activate { kind: Kind::Map, name, bytes } => {
+            Act::Activate { kind: Kind::Map, name, bytes } => self.fits_if_one_is_in_force(&name, &bytes).map(|()| {
                 let (hash, behaviour) = (Hash::of(&bytes), self.config.behaviour);
                 let kind = Kind::Map;
-                Ok((vec![Entry::Activated(Activated { by, kind, name, hash, bytes, behaviour })], Then::Answer(token)))
-            }
+                (vec![Entry::Activated(Activated { by, kind, name, hash, bytes, behaviour })], Then::Answer(token))
+            }),
             Act::Activate { kind, .. } => {
                 Err(Fault::new(Failure::Misconfigured, format!("{kind:?} cannot be activated yet"))
                     .cure("only maps are activated in this version"))

@@ -26,6 +26,8 @@ pub(crate) struct TableState {
     pub incarnation: Incarnation,
     /// A person said that the inferred deletes of the next reading are right (J8).
     pub accept_deletes: bool,
+    /// A chunk of it was not folded: only another reading ends the hold.
+    pub unread: bool,
 }
 
 const NAME: &str = "tables";
@@ -98,4 +100,4 @@ struct One {
 
 wire_record!(Stored { schemas, tables });
 wire_record!(One { table, state });
-wire_record!(TableState { schema, ready, held, truncated, incarnation, accept_deletes });
+wire_record!(TableState { schema, ready, held, truncated, incarnation, accept_deletes, unread });
