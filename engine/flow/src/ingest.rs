@@ -69,8 +69,11 @@ impl Ingest {
                 passed(position)
             }
             Entry::Heartbeat { position, .. } => self.resume.passed.is_some_and(|passed| *position <= passed),
-            Entry::Schema { fingerprint, schema, .. } => {
-                self.resume.schemas.get(&schema.table).is_some_and(|(known, _)| known == fingerprint)
+            // An older shape comes again with repeated rows; behind a chunk that is still to come it is needed.
+            Entry::Schema { position, fingerprint, schema, .. } => {
+                let ready = self.resume.tables.get(&schema.table) == Some(&TableResume::Ready);
+                let known = self.resume.schemas.get(&schema.table);
+                known.is_some_and(|(known, _)| known == fingerprint || (ready && passed(position)))
             }
             Entry::Chunk(chunk) => {
                 let table =

@@ -121,7 +121,8 @@ impl Flow {
             self.clear_marks(upto, state);
         }
         self.place.phase = Phase::Steps { done: decided.step };
-        if decided.last {
+        // Marks may be left that decide nothing: they end with the input, and bind what they bound when it was decided.
+        if decided.last && !self.any_left(state) {
             self.finish_input(true);
         }
         true
