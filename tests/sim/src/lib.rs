@@ -6,8 +6,13 @@
 #![expect(missing_docs, reason = "a test world: its names say what they are")]
 
 pub mod fenced;
+mod people;
+mod reading;
+mod rebuild;
+mod shown;
 pub mod source;
 pub mod target;
+mod wild;
 
 use fenced::MemoryFence;
 use flow::{Act, Config, Flow, FlowInput, FlowOutput, Limits, SinkSettings, SourceSettings};
@@ -15,9 +20,9 @@ use model::{
     Decided, Entry, EntryId, Header, Journaled, Kind, Outcome, Principal, Record, Recorded, SourcePosition, Term,
     Timestamp,
 };
-use ports::{Appended, Class, Resume, StateStore, StateTxn};
+use ports::{Appended, Class, NotApplied, Resume, SinkReply, StateStore, StateTxn};
 use source::Source;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use store::{MemoryDisk, MemoryStore};
 use target::Target;
 
@@ -81,6 +86,11 @@ pub struct World {
     pub halted: Vec<String>,
     pub crashes: u64,
     pub lose_replies: bool,
+    /// The target is busy at times, and refuses without a reason at others.
+    pub moody: bool,
+    pub quarantine: BTreeSet<EntryId>,
+    /// What the durable journal says of the source.
+    durable: Resume,
     pub answers: Vec<Result<EntryId, ports::Fault>>,
     /// The state at each fence that was passed.
     pub views: Vec<Box<dyn StateTxn + Send>>,
@@ -108,9 +118,21 @@ impl World {
             halted: Vec::new(),
             crashes: 0,
             lose_replies: false,
+            moody: false,
+            quarantine: BTreeSet::new(),
+            durable: Resume::default(),
             answers: Vec::new(),
             views: Vec::new(),
         }
+    }
+
+    fn config(&self) -> Config {
+        Config { quarantine: self.quarantine.clone(), ..config(self.limits) }
+    }
+
+    /// A change at or below its row's as-of cannot occur while J8 holds (J7).
+    fn nothing_is_stale(&mut self) {
+        assert_eq!(self.flow.status(self.store.txn()).stale, 0, "no change is dropped as stale");
     }
 
     /// Opens the logs as the journal does: a new term, an `Opened` in each.
@@ -137,6 +159,7 @@ impl World {
         for (at, entry) in entries.iter().enumerate() {
             let id = EntryId::new(1, first.seq + at as u64);
             let header = Header { id, term: Term(self.terms), appended_at };
+            self.durable.fold(entry);
             self.journal.push(Journaled { header, entry: entry.clone() });
         }
         Appended { first, last: EntryId::new(1, self.journal.len() as u64), appended_at }
@@ -156,6 +179,7 @@ impl World {
     /// The process dies: everything that was not durable is gone, requests under way may or may not arrive.
     pub fn crash(&mut self) {
         self.crashes += 1;
+        self.nothing_is_stale();
         for request in std::mem::take(&mut self.requests) {
             if let FlowOutput::Send(request) = request
                 && self.chance.one_in(2)
@@ -173,7 +197,7 @@ impl World {
         self.reads.clear();
         self.source.close();
         self.store = MemoryStore::open(&self.disk);
-        self.flow = Flow::new(config(self.limits));
+        self.flow = Flow::new(self.config());
         self.open();
     }
 
@@ -186,12 +210,18 @@ impl World {
             match output {
                 FlowOutput::Append { .. } | FlowOutput::Record { .. } => self.appends.push_back(output),
                 FlowOutput::ReadJournal(_) | FlowOutput::ReadDecisions(_) => self.reads.push_back(output),
+                FlowOutput::OpenSource(resume) if self.source.slot_lost && resume.started => {
+                    self.inputs.push_back(FlowInput::SourceFailed(people::gap(&resume)));
+                }
                 FlowOutput::OpenSource(resume) => {
                     self.source.open(resume);
                     self.inputs.push_back(FlowInput::SourceOpened);
                 }
                 FlowOutput::CloseSource => self.source.close(),
-                FlowOutput::Confirm(position) => self.source.confirm(position),
+                FlowOutput::Confirm(position) => {
+                    assert!(Some(position) <= self.durable.passed, "what is confirmed is durable");
+                    self.source.confirm(position);
+                }
                 FlowOutput::Send(_) | FlowOutput::Settle(_) => self.requests.push(output),
                 FlowOutput::Checkpoint => self.store.checkpoint().expect("memory does not fail"),
                 FlowOutput::Answered { answer, .. } => self.answers.push(answer),
@@ -296,6 +326,14 @@ impl World {
     fn reply(&mut self) {
         let at = self.chance.below(self.requests.len() as u64) as usize;
         let (request, reply) = match self.requests.swap_remove(at) {
+            FlowOutput::Send(request) if self.moody && self.chance.one_in(5) => {
+                // A refusal is one only while the base stands; what an earlier attempt did is found first.
+                let stands = matches!(self.target.settle(&request), SinkReply::NotApplied { .. });
+                let refused = stands && self.chance.one_in(2);
+                let retry_after_ms = (!refused).then_some(500);
+                let why = if refused { NotApplied::Refused } else { NotApplied::Busy };
+                (request, SinkReply::NotApplied { what: "not now".into(), retry_after_ms, why })
+            }
             FlowOutput::Send(request) => {
                 let reply = self.target.send(&request);
                 let lost = self.lose_replies && self.chance.one_in(4);
@@ -353,7 +391,7 @@ impl World {
     pub fn replay(&self) -> Vec<Decided> {
         let disk = MemoryDisk::default();
         let mut store = MemoryStore::open(&disk);
-        let mut flow = Flow::replaying(config(self.limits));
+        let mut flow = Flow::replaying(self.config());
         let tail = EntryId::new(1, self.journal.len() as u64);
         let open =
             FlowInput::Open { journal: tail, decisions: EntryId::new(1, 1), term: Term(1), resume: Resume::default() };
@@ -391,8 +429,11 @@ impl World {
         for record in &self.decisions {
             let what = match &record.record {
                 Record::Decided(decided) => {
-                    let units: Vec<String> =
-                        decided.decisions.iter().map(|one| format!("{} n{}", one.entity, one.n)).collect();
+                    let units: Vec<String> = decided
+                        .decisions
+                        .iter()
+                        .map(|one| format!("{} n{} {:?} {:?}", one.unit, one.n, one.verdict, one.trace))
+                        .collect();
                     format!("decided {} step {} last {} {units:?}", decided.input, decided.step, decided.last)
                 }
                 other => format!("{other:?}"),
@@ -402,7 +443,9 @@ impl World {
     }
 
     /// What must hold when everything has come to rest.
-    pub fn check(&self) {
+    pub fn check(&mut self) {
+        self.nothing_is_stale();
+        self.rebuilds_to_the_same_state();
         let accepted: BTreeMap<String, u64> = self.journal.iter().fold(BTreeMap::new(), |mut all, entry| {
             if let Entry::Acked(acked) = &entry.entry
                 && matches!(acked.outcome, Outcome::Accepted { .. })

@@ -1,44 +1,59 @@
 //! The source: five tables of the test clinic, transactions in commit order, marked chunks; what a correct connector emits.
 
-use crate::{Chance, fenced::MemoryFence, target::Target};
+use crate::{Chance, fenced::MemoryFence, reading::Reading};
 use model::{
-    Cell, Chunk, Column, ColumnType, CommitEnd, Entry, Incarnation, Journaled, Row, RowChange, RowEntry, RowKey,
+    Cell, Column, ColumnType, CommitEnd, Entry, Fingerprint, Incarnation, Row, RowChange, RowEntry, RowKey,
     SnapshotMark, SourcePosition, SystemId, TableName, TableSchema, Timestamp, Value,
 };
-use ports::{Resume, TableResume};
+use ports::Resume;
 use schemas::Plan;
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
-type Rows = BTreeMap<i64, Vec<Value>>;
+pub(crate) type Rows = BTreeMap<i64, Vec<Value>>;
 
 pub struct Source {
-    plans: Vec<Plan>,
+    pub(crate) plans: Vec<Arc<Plan>>,
     /// The tables after every transaction so far.
-    rows: Vec<Rows>,
+    pub(crate) rows: Vec<Rows>,
     /// Every transaction ever, by commit position.
-    log: Vec<Transaction>,
-    chance: Chance,
-    lsn: u64,
-    resume: Option<Resume>,
-    queue: VecDeque<Entry>,
+    pub(crate) log: Vec<Transaction>,
+    pub(crate) chance: Chance,
+    pub(crate) lsn: u64,
+    pub(crate) resume: Option<Resume>,
+    pub(crate) queue: VecDeque<Entry>,
     /// How many transactions of `log` are in `queue` or left it.
-    streamed: usize,
-    announced: Vec<bool>,
+    pub(crate) streamed: usize,
+    pub(crate) announced: Vec<Option<Fingerprint>>,
     pub confirmed: Option<SourcePosition>,
-    next_id: i64,
+    pub(crate) next_id: i64,
+    /// Also what a clinic does on its bad days: truncations, new columns, moved keys, wrong codes.
+    pub wild: bool,
+    /// The slot is gone: what is committed until a new one is made is in no stream.
+    pub(crate) slot_lost: bool,
+    pub(crate) reading: Vec<Reading>,
 }
 
-struct Transaction {
-    commit: u64,
-    end: u64,
-    changes: Vec<(usize, RowChange)>,
+pub(crate) struct Transaction {
+    pub commit: u64,
+    pub end: u64,
+    pub changes: Vec<Change>,
 }
 
-fn system() -> SystemId {
+/// One event of the log, in the shape that its table had then.
+#[derive(Clone)]
+pub(crate) enum Change {
+    Row(usize, Arc<Plan>, RowChange),
+    Truncate(usize),
+}
+
+pub(crate) fn system() -> SystemId {
     "legacy".into()
 }
 
-fn place(lsn: u64, ordinal: Option<u32>) -> SourcePosition {
+pub(crate) fn place(lsn: u64, ordinal: Option<u32>) -> SourcePosition {
     let mut bytes = lsn.to_be_bytes().to_vec();
     bytes.extend(ordinal.map(u32::to_be_bytes).iter().flatten());
     SourcePosition::new(&bytes).expect("short")
@@ -102,16 +117,17 @@ pub fn schemas() -> Vec<TableSchema> {
     ]
 }
 
-const PATIENT: usize = 0;
-const NAME: usize = 1;
-const OBSERVATION: usize = 4;
+pub(crate) const PATIENT: usize = 0;
+pub(crate) const NAME: usize = 1;
+pub(crate) const ADDRESS: usize = 2;
+pub(crate) const OBSERVATION: usize = 4;
 
 impl Source {
     pub fn new(seed: u64) -> Source {
-        let plans: Vec<Plan> = schemas().iter().map(Plan::new).collect();
+        let plans: Vec<Arc<Plan>> = schemas().iter().map(|schema| Arc::new(Plan::new(schema))).collect();
         Source {
             rows: vec![Rows::new(); plans.len()],
-            announced: vec![false; plans.len()],
+            announced: vec![None; plans.len()],
             plans,
             log: Vec::new(),
             chance: Chance::new(seed ^ 0xabcdef),
@@ -121,15 +137,18 @@ impl Source {
             streamed: 0,
             confirmed: None,
             next_id: 1,
+            wild: false,
+            slot_lost: false,
+            reading: Vec::new(),
         }
     }
 
-    fn row(&self, table: usize, values: &[Value]) -> Row {
+    pub(crate) fn row(&self, table: usize, values: &[Value]) -> Row {
         let cells: Vec<Cell<'_>> = values.iter().map(Value::as_cell).collect();
         self.plans[table].row(&cells).expect("typed")
     }
 
-    fn key(id: i64) -> RowKey {
+    pub(crate) fn key(id: i64) -> RowKey {
         RowKey::encode([Cell::Int(id)]).expect("known")
     }
 
@@ -137,7 +156,7 @@ impl Source {
     pub fn commit(&mut self, size: u64) {
         let mut changes = Vec::new();
         for _ in 0..size {
-            let change = self.change();
+            let change = if self.wild && self.chance.one_in(2) { self.wild_change() } else { self.change() };
             changes.extend(change);
         }
         if changes.is_empty() {
@@ -149,7 +168,7 @@ impl Source {
         self.log.push(Transaction { commit, end: self.lsn, changes });
     }
 
-    fn change(&mut self) -> Option<(usize, RowChange)> {
+    fn change(&mut self) -> Option<Change> {
         let text = |text: String| Value::Text(text.into());
         match self.chance.below(10) {
             0 | 1 => {
@@ -168,6 +187,7 @@ impl Source {
                     Value::Null,
                     notes,
                 ];
+                let values = self.widened(PATIENT, values);
                 Some(self.insert(PATIENT, id, values))
             }
             2 => {
@@ -197,6 +217,7 @@ impl Source {
                     Value::Null,
                     Value::Bool(false),
                 ];
+                let values = self.widened(OBSERVATION, values);
                 Some(self.insert(OBSERVATION, id, values))
             }
             6 => {
@@ -206,7 +227,8 @@ impl Source {
                 self.rows[PATIENT].insert(id, values.clone());
                 // The big column did not change, so the log does not carry it.
                 values[8] = Value::Unchanged;
-                Some((PATIENT, RowChange::Update { before: None, after: self.row(PATIENT, &values) }))
+                let change = RowChange::Update { before: None, after: self.row(PATIENT, &values) };
+                Some(self.told(PATIENT, change))
             }
             7 => {
                 let id = self.any(OBSERVATION)?;
@@ -223,33 +245,43 @@ impl Source {
             _ => {
                 let id = self.any(OBSERVATION)?;
                 self.rows[OBSERVATION].remove(&id);
-                let mut values = vec![Value::Unchanged; 11];
-                values[0] = Value::Int(id);
-                Some((OBSERVATION, RowChange::Delete { before: self.row(OBSERVATION, &values) }))
+                let before = self.only_key(OBSERVATION, id);
+                Some(self.told(OBSERVATION, RowChange::Delete { before }))
             }
         }
     }
 
-    fn fresh(&mut self) -> i64 {
+    pub(crate) fn fresh(&mut self) -> i64 {
         self.next_id += 1;
         self.next_id
     }
 
-    fn any(&mut self, table: usize) -> Option<i64> {
+    pub(crate) fn any(&mut self, table: usize) -> Option<i64> {
         let at = self.chance.below(self.rows[table].len() as u64) as usize;
         self.rows[table].keys().nth(at).copied()
     }
 
-    fn insert(&mut self, table: usize, id: i64, values: Vec<Value>) -> (usize, RowChange) {
+    pub(crate) fn insert(&mut self, table: usize, id: i64, values: Vec<Value>) -> Change {
         let row = self.row(table, &values);
         self.rows[table].insert(id, values);
-        (table, RowChange::Insert(row))
+        self.told(table, RowChange::Insert(row))
     }
 
-    fn update(&mut self, table: usize, id: i64, values: Vec<Value>) -> (usize, RowChange) {
+    pub(crate) fn update(&mut self, table: usize, id: i64, values: Vec<Value>) -> Change {
         let after = self.row(table, &values);
         self.rows[table].insert(id, values);
-        (table, RowChange::Update { before: None, after })
+        self.told(table, RowChange::Update { before: None, after })
+    }
+
+    pub(crate) fn told(&self, table: usize, change: RowChange) -> Change {
+        Change::Row(table, self.plans[table].clone(), change)
+    }
+
+    /// What a log with the default replica identity says of a row that is gone.
+    pub(crate) fn only_key(&self, table: usize, id: i64) -> Row {
+        let mut values = vec![Value::Unchanged; self.plans[table].schema().columns.len()];
+        values[0] = Value::Int(id);
+        self.row(table, &values)
     }
 
     /// Opens where `resume` says: the stream from there, and the tables that are not read yet.
@@ -259,11 +291,12 @@ impl Source {
         if let (Some(confirmed), Some(passed)) = (self.confirmed, resume.passed) {
             assert!(confirmed <= passed, "what was confirmed is durable");
         }
-        self.announced = vec![false; self.plans.len()];
+        self.announced = vec![None; self.plans.len()];
         let passed = match resume.passed {
             Some(passed) if resume.started => passed,
             _ => {
                 // A new slot: its log begins here.
+                (self.slot_lost, self.confirmed) = (false, None);
                 let at = place(self.lsn, None);
                 let tables = self.plans.iter().map(|plan| plan.schema().table.clone()).collect();
                 let mark = SnapshotMark::Started { tables, at };
@@ -272,13 +305,22 @@ impl Source {
             }
         };
         self.streamed = self.log.iter().take_while(|transaction| place(transaction.commit, None) < passed).count();
+        if self.wild && resume.started && self.chance.one_in(2) {
+            // A server begins where it was told, which may be behind what is here.
+            let confirmed = self.confirmed.unwrap_or(passed);
+            self.streamed = self.log.iter().take_while(|transaction| place(transaction.end, None) <= confirmed).count();
+        }
+        self.begin_reading(&resume);
         self.resume = Some(resume);
         self.queue_transactions();
-        self.queue_chunks();
+        if !self.wild {
+            while self.read_on() {}
+        }
     }
 
     pub fn close(&mut self) {
         self.resume = None;
+        self.reading.clear();
         self.queue.clear();
     }
 
@@ -287,84 +329,55 @@ impl Source {
         self.confirmed = Some(position);
     }
 
-    fn incarnation(&self) -> Incarnation {
+    pub fn is_open(&self) -> bool {
+        self.resume.is_some()
+    }
+
+    pub(crate) fn incarnation(&self) -> Incarnation {
         self.resume.as_ref().map_or(Incarnation(0), |resume| resume.incarnation)
     }
 
-    fn announce(&mut self, table: usize, position: SourcePosition) {
-        if !std::mem::replace(&mut self.announced[table], true) {
-            let (fingerprint, schema) = (self.plans[table].fingerprint(), self.plans[table].schema().clone());
+    pub(crate) fn announce(&mut self, table: usize, plan: &Plan, position: SourcePosition) {
+        if self.announced[table].replace(plan.fingerprint()) != Some(plan.fingerprint()) {
+            let (fingerprint, schema) = (plan.fingerprint(), plan.schema().clone());
             let (source, incarnation) = (system(), self.incarnation());
             self.queue.push_back(Entry::Schema { source, incarnation, position, fingerprint, schema });
         }
     }
 
-    fn queue_transactions(&mut self) {
+    pub(crate) fn queue_transactions(&mut self) {
         let incarnation = self.incarnation();
         while self.streamed < self.log.len() {
             let at = self.streamed;
             self.streamed += 1;
-            let (commit, end, count) = (self.log[at].commit, self.log[at].end, self.log[at].changes.len());
+            let (commit, end, told) = (self.log[at].commit, self.log[at].end, self.log[at].changes.len());
+            let count = self.log[at].changes.iter().filter(|change| matches!(change, Change::Row(..))).count();
             let close = CommitEnd {
                 end: place(end, None),
                 count: count as u64,
                 transaction: at.to_string().into(),
                 committed_at: Timestamp(commit as i64),
             };
-            for n in 0..count {
-                let (table, change) = self.log[at].changes[n].clone();
+            for n in 0..told {
                 let position = place(commit, Some(n as u32 + 1));
-                self.announce(table, position);
-                let schema = self.plans[table].fingerprint();
-                let commit = (count == 1).then(|| close.clone());
+                let (table, plan, change) = match self.log[at].changes[n].clone() {
+                    Change::Row(table, plan, change) => (table, plan, change),
+                    Change::Truncate(table) => {
+                        let tables = vec![self.plans[table].schema().table.clone()];
+                        self.queue.push_back(Entry::Truncate { source: system(), incarnation, position, tables });
+                        continue;
+                    }
+                };
+                self.announce(table, &plan, position);
+                let schema = plan.fingerprint();
+                let commit = (told == 1).then(|| close.clone());
                 let row = RowEntry { source: system(), incarnation, position, schema, change, commit };
                 self.queue.push_back(Entry::Row(row));
             }
-            if count != 1 {
-                let position = place(commit, Some(count as u32 + 1));
+            if told != 1 || count != 1 {
+                let position = place(commit, Some(told as u32 + 1));
                 self.queue.push_back(Entry::Commit { source: system(), incarnation, position, commit: close });
             }
-        }
-    }
-
-    /// Chunks of the tables that are not ready, as of the end of the log; they stand behind every transaction up to there.
-    fn queue_chunks(&mut self) {
-        let Some(resume) = self.resume.clone() else { return };
-        let at = place(self.lsn, None);
-        for table in 0..self.plans.len() {
-            let name = self.plans[table].schema().table.clone();
-            let (mut number, done) = match resume.tables.get(&name) {
-                Some(TableResume::Ready) => continue,
-                Some(TableResume::Open { next_chunk, done_upto }) => (*next_chunk, done_upto.clone()),
-                None => (0, None),
-            };
-            self.announce(table, at);
-            let mut from = done;
-            let rows: Vec<(RowKey, Row)> = self.rows[table]
-                .iter()
-                .map(|(id, values)| (Self::key(*id), self.row(table, values)))
-                .filter(|(key, _)| from.as_ref().is_none_or(|from| key > from))
-                .collect();
-            let mut chunks: Vec<&[(RowKey, Row)]> = rows.chunks(3).collect();
-            chunks.push(&[]);
-            for chunk in chunks {
-                let key_to = chunk.last().map(|(key, _)| key.clone());
-                self.queue.push_back(Entry::Chunk(Chunk {
-                    source: system(),
-                    incarnation: self.incarnation(),
-                    schema: self.plans[table].fingerprint(),
-                    number,
-                    key_from: from.clone(),
-                    key_to: key_to.clone(),
-                    rows: chunk.iter().map(|(_, row)| row.clone()).collect(),
-                    low: at,
-                    high: at,
-                }));
-                number += 1;
-                from = key_to.or(from);
-            }
-            let mark = SnapshotMark::Ready { table: name, at };
-            self.queue.push_back(Entry::Snapshot { source: system(), incarnation: self.incarnation(), mark });
         }
     }
 
@@ -384,58 +397,19 @@ impl Source {
     }
 
     pub fn has_more(&self) -> bool {
-        self.resume.is_some() && (!self.queue.is_empty() || self.streamed < self.log.len())
+        let more = !self.queue.is_empty() || self.streamed < self.log.len() || !self.reading.is_empty();
+        self.resume.is_some() && more
     }
 
     pub fn next_batch(&mut self, size: usize) -> Vec<Entry> {
+        if self.slot_lost {
+            return Vec::new();
+        }
         self.queue_transactions();
+        if self.wild && self.chance.one_in(2) {
+            self.read_on();
+        }
         let size = size.min(self.queue.len());
         self.queue.drain(..size).collect()
-    }
-
-    /// Compares the target with the tables: every living row of a known patient is there with its value, no voided or
-    /// deleted one looks true.
-    pub fn check(&self, target: &Target, journal: &[Journaled]) {
-        let bound: BTreeMap<(String, RowKey), String> = journal
-            .iter()
-            .filter_map(|entry| match &entry.entry {
-                Entry::Bound(bound) => Some(((bound.table.to_string(), bound.key.clone()), bound.unit.to_string())),
-                _ => None,
-            })
-            .collect();
-        let shown = |table: &str, id: i64| {
-            let unit = bound.get(&(table.to_string(), Self::key(id)))?;
-            target.units.get(unit)?.last()?.body.clone()
-        };
-        for (id, values) in &self.rows[PATIENT] {
-            let body = shown("public.patient", *id).expect("a patient is at the target");
-            let want = if values[2] == Value::Text("M".into()) { "male" } else { "female" };
-            assert_eq!(body.get("gender").and_then(|gender| gender.as_str()), Some(want), "the last sex stands");
-        }
-        for (id, values) in &self.rows[OBSERVATION] {
-            let Value::Int(patient) = values[1] else { continue };
-            if !self.rows[PATIENT].contains_key(&patient) {
-                assert!(shown("public.observation", *id).is_none(), "an observation waits for its patient");
-                continue;
-            }
-            let voided = values[10] == Value::Bool(true);
-            let body = shown("public.observation", *id);
-            if voided && body.is_none() {
-                continue; // never shown, so nothing to retract
-            }
-            let body = body.expect("an observation is at the target");
-            let want = if voided { "entered-in-error" } else { "final" };
-            assert_eq!(body.get("status").and_then(|status| status.as_str()), Some(want), "observation {id}");
-            if voided {
-                continue; // what was never true keeps the content it had
-            }
-            let Value::Decimal(value) = &values[5] else { continue };
-            let number = body.get("valueQuantity").and_then(|quantity| quantity.get("value"));
-            let shown = match number {
-                Some(model::Json::Number(text)) => text.to_string(),
-                _ => String::new(),
-            };
-            assert_eq!(shown, value.to_string(), "exact, and the last one: observation {id}");
-        }
     }
 }

@@ -1,13 +1,16 @@
 //! The target: guarded PUTs with versions, as a correct sink sees them.
 
+use crate::wild::REFUSED;
 use model::{Json, Outcome, RequestId, Write};
 use ports::{ForeignVersion, NotApplied, SendBase, SendRequest, SinkReply};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Default)]
 pub struct Target {
     /// By `Type/id`; version n is at place n - 1.
     pub units: BTreeMap<String, Vec<Version>>,
+    /// Units that somebody else deleted at some time.
+    pub deleted: BTreeSet<String>,
 }
 
 #[derive(Clone)]
@@ -31,6 +34,11 @@ impl Target {
         };
         if !guarded {
             return self.settle(request);
+        }
+        let body = String::from_utf8_lossy(&request.body);
+        if body.contains(REFUSED) && body.contains("\"final\"") {
+            let outcome = Outcome::Rejected { code: "422".into(), detail: "a value out of range".into() };
+            return SinkReply::Final { outcome, foreign: Vec::new() };
         }
         let body = (request.write == Write::Put).then(|| Json::parse(&request.body).expect("we send JSON"));
         versions.push(Version { request: Some(request.request), body });
@@ -66,6 +74,15 @@ impl Target {
                 SinkReply::Final { outcome, foreign: Vec::new() }
             }
             _ => SinkReply::Final { outcome: Outcome::Gone { version: Some(version) }, foreign: Vec::new() },
+        }
+    }
+
+    /// Somebody else deletes.
+    pub fn delete(&mut self, unit: &str) {
+        let Some(versions) = self.units.get_mut(unit) else { return };
+        if versions.last().is_some_and(|version| version.body.is_some()) {
+            versions.push(Version { request: None, body: None });
+            self.deleted.insert(unit.into());
         }
     }
 

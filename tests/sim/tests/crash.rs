@@ -47,8 +47,7 @@ fn run(seed: u64, limits: Limits, faults: Faults) -> World {
             world.crash();
         }
         if faults.foreign && world.chance.one_in(2) {
-            let chosen = world.chance.below(world.target.units.len() as u64) as usize;
-            let unit = world.target.units.keys().nth(chosen).cloned().unwrap_or_default();
+            let unit = any_unit(&mut world);
             world.target.edit(&unit);
         }
     }
@@ -84,6 +83,71 @@ fn lost_replies_and_crashes_leave_one_version_an_effect() {
     for seed in seeds() {
         println!("seed {seed}");
         run(seed, small(), Faults { crashes: true, replies: true, ..Faults::default() }).check();
+    }
+}
+
+/// Everything that can happen, in no order.
+fn wild(seed: u64) {
+    let mut world = World::new(seed, small());
+    if world.chance.one_in(2) {
+        world.limits.inferred_deletes_at_least = 2;
+        world = World::new(seed ^ 0x5eed, world.limits);
+    }
+    (world.source.wild, world.moody, world.lose_replies) = (true, true, true);
+    for _ in 0..world.chance.below(8) {
+        world.source.commit(3);
+    }
+    world.open();
+    if world.chance.one_in(2) {
+        world.activate();
+    }
+    for _ in 0..30 {
+        let size = 1 + world.chance.below(4);
+        world.source.commit(size);
+        for _ in 0..world.chance.below(60) {
+            world.event();
+        }
+        match world.chance.below(16) {
+            0..=2 => world.crash(),
+            3 | 4 => world.cut_source(),
+            5 if world.chance.one_in(3) => world.lose_slot(),
+            6..=8 => drop(world.look_at_holds(false)),
+            9 => world.release_parked(),
+            10 if world.chance.one_in(2) => world.activate_another(),
+            11 | 12 => {
+                let unit = any_unit(&mut world);
+                world.target.edit(&unit);
+            }
+            13 => {
+                let unit = any_unit(&mut world);
+                world.target.delete(&unit);
+            }
+            _ => {}
+        }
+    }
+    if !world.journal.iter().any(|entry| matches!(entry.entry, model::Entry::Activated(_))) {
+        world.activate();
+    }
+    world.settle_everything();
+    world.crash();
+    world.settle_everything();
+    if std::env::var_os("LOCKSTEP_SHOW").is_some() {
+        world.print();
+    }
+    world.check();
+}
+
+fn any_unit(world: &mut World) -> String {
+    let chosen = world.chance.below(world.target.units.len() as u64) as usize;
+    world.target.units.keys().nth(chosen).cloned().unwrap_or_default()
+}
+
+#[test]
+fn the_worst_days_of_a_clinic_lose_nothing() {
+    let first = std::env::var("LOCKSTEP_FIRST").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    for seed in seeds().filter(|seed| *seed >= first) {
+        println!("seed {seed}");
+        wild(seed);
     }
 }
 
