@@ -1,6 +1,7 @@
 //! A plain HTTP/1.1 client over one kept connection, for tests.
 //!
-//! Blocking, without retries and without opinions: a cut connection is an error, as it came. Understands `Content-Length` only.
+//! Blocking, without retries and without opinions: a cut connection is an error, as it came. Understands `Content-Length`,
+//! and chunks, as other servers send them.
 
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -67,12 +68,44 @@ impl Client {
         let pair =
             |line: &str| line.split_once(':').map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()));
         let mut answer = Answer { status, headers: lines.filter_map(pair).collect(), body: Vec::new() };
+        if answer.header("transfer-encoding") == Some("chunked") {
+            answer.body = self.chunks()?;
+            return Ok(answer);
+        }
         let length = answer.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
         while self.ahead.len() < length {
             self.more()?;
         }
         answer.body = self.ahead.drain(..length).collect();
         Ok(answer)
+    }
+
+    fn chunks(&mut self) -> Result<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let line = self.line()?;
+            let length = usize::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16);
+            let length = length.map_err(|_| Error::new(ErrorKind::InvalidData, "no length of a chunk"))?;
+            while self.ahead.len() < length + 2 {
+                self.more()?;
+            }
+            body.extend(self.ahead.drain(..length));
+            self.ahead.drain(..2);
+            if length == 0 {
+                return Ok(body);
+            }
+        }
+    }
+
+    fn line(&mut self) -> Result<String> {
+        loop {
+            if let Some(at) = self.ahead.windows(2).position(|two| two == b"\r\n") {
+                let line = String::from_utf8_lossy(&self.ahead[..at]).into_owned();
+                self.ahead.drain(..at + 2);
+                return Ok(line);
+            }
+            self.more()?;
+        }
     }
 
     fn more(&mut self) -> Result<()> {
@@ -101,5 +134,23 @@ impl Answer {
     /// The body as JSON; null when it is none. Rounds decimals: not for comparing resources.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_put_together_and_the_next_answer_is_read_behind_them() {
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = Client::connect(server.local_addr().unwrap()).unwrap();
+        let (mut answers, _) = server.accept().unwrap();
+        answers
+            .write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{\"\r\n5;x\r\na\":1}\r\n0\r\n\r\n")
+            .unwrap();
+        answers.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").unwrap();
+        assert_eq!(client.send("GET", "/", &[], "").unwrap().text(), "{\"a\":1}");
+        assert_eq!(client.send("GET", "/", &[], "").unwrap().status, 404);
     }
 }
