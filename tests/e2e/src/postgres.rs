@@ -3,7 +3,7 @@
 //! `fsync` is as PostgreSQL ships it. The superuser `clinic` comes by the socket without a password; everybody who comes by
 //! TCP needs one, and so does `capture`, the role that Lockstep is given.
 
-use crate::{PATIENCE, process::Process, process::free_port, wait_for};
+use crate::{PATIENCE, process::Process, process::free_port, target::Jdbc, wait_for};
 use rustix::process::Signal;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -86,6 +86,14 @@ impl Cluster {
         cluster.run(&format!("GRANT SELECT ON {} TO capture", TABLES.join(", ")));
         cluster.run(&format!("CREATE PUBLICATION lockstep_clinic FOR TABLE {}", TABLES.join(", ")));
         cluster
+    }
+
+    /// A database of its own for a HAPI.
+    pub fn database_for_hapi(&self) -> Jdbc {
+        self.run(&format!("CREATE ROLE hapi LOGIN PASSWORD '{PASSWORD}'"));
+        self.sql("postgres", "CREATE DATABASE fhir OWNER hapi");
+        let url = format!("jdbc:postgresql://127.0.0.1:{}/fhir", self.port);
+        Jdbc { url, user: "hapi".to_owned(), password: PASSWORD.to_owned() }
     }
 
     /// Starts the server, or starts it again; a killed one may still be dying.

@@ -5,7 +5,7 @@ use model::Json;
 use sandbox::{Answer, Client};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The bearer token that the server wants.
@@ -44,38 +44,71 @@ pub struct Version {
 /// Every resource by `Type/id` with its versions, oldest first.
 pub type Everything = BTreeMap<String, Vec<Version>>;
 
+/// Where a real HAPI keeps its resources.
+#[derive(Clone, Debug)]
+pub struct Jdbc {
+    /// `jdbc:postgresql://HOST:PORT/DB`
+    pub url: String,
+    /// The role.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+}
+
 /// A server.
 pub struct Target {
     file: PathBuf,
     log: PathBuf,
     port: u16,
-    path: &'static str,
     flag: Flag,
+    /// Of a real HAPI.
+    jdbc: Option<Jdbc>,
     server: Option<Process>,
 }
 
 impl Target {
     /// A running sandbox that keeps its writes in `folder`.
-    pub fn start(folder: &std::path::Path, flag: Flag) -> Target {
-        let (file, log) = (folder.join("fhir.log"), folder.join("sandbox.out"));
-        let mut target = Target { file, log, port: free_port(), path: "/fhir", flag, server: None };
+    pub fn start(folder: &Path, flag: Flag) -> Target {
+        Target::begin(folder, flag, None)
+    }
+
+    /// A running HAPI FHIR JPA, built from `hapi/` when it is not there yet.
+    pub fn hapi(folder: &Path, jdbc: Jdbc) -> Target {
+        let mut build = Command::new(hapi_script());
+        let status = build.arg("build").arg(hapi_folder()).status().unwrap();
+        assert!(status.success(), "HAPI does not build: it needs a JDK, Maven and Maven Central");
+        Target::begin(folder, Flag::Hapi, Some(jdbc))
+    }
+
+    fn begin(folder: &Path, flag: Flag, jdbc: Option<Jdbc>) -> Target {
+        let (file, log) = (folder.join("fhir.log"), folder.join("target.out"));
+        let mut target = Target { file, log, port: free_port(), flag, jdbc, server: None };
         target.up();
         target
     }
 
-    /// A server that somebody else runs, such as a real HAPI.
-    pub fn elsewhere(folder: &std::path::Path, port: u16) -> Target {
-        let (file, log) = (folder.join("none"), folder.join("none"));
-        Target { file, log, port, path: "/fhir", flag: Flag::Hapi, server: None }
-    }
-
     /// Starts it on the same port with what it had.
     pub fn up(&mut self) {
+        let mut command = match &self.jdbc {
+            None => self.sandbox(),
+            Some(jdbc) => {
+                let mut command = Command::new(hapi_script());
+                command.arg("run").arg(hapi_folder()).env("HAPI_PORT", self.port.to_string());
+                command.env("HAPI_DB_URL", &jdbc.url).env("HAPI_DB_USER", &jdbc.user);
+                command.env("HAPI_DB_PASSWORD", &jdbc.password);
+                command
+            }
+        };
+        self.server = Some(Process::start(&mut command, &self.log));
+        let limit = if self.jdbc.is_some() { PATIENCE * 3 } else { PATIENCE };
+        wait_for("the FHIR server", limit, || self.try_get("/metadata").is_ok_and(|answer| answer.status == 200));
+    }
+
+    fn sandbox(&self) -> Command {
         let mut command = Command::new(binaries::folder().join("lockstep-sandbox"));
         command.args(["--listen", &self.address().to_string(), "--token", TOKEN]).arg("--file").arg(&self.file);
         command.args(["--like", if self.flag == Flag::Spec { "spec" } else { "hapi" }]);
-        self.server = Some(Process::start(&mut command, &self.log));
-        wait_for("the FHIR server", PATIENCE, || self.try_get("/metadata").is_ok());
+        command
     }
 
     /// `kill -9`.
@@ -99,7 +132,7 @@ impl Target {
 
     /// For `lockstep.toml`.
     pub fn base_url(&self) -> String {
-        format!("http://{}{}", self.address(), self.path)
+        format!("http://{}/fhir", self.address())
     }
 
     fn address(&self) -> SocketAddr {
@@ -117,14 +150,14 @@ impl Target {
     fn try_get(&self, path: &str) -> std::io::Result<Answer> {
         let bearer = format!("Bearer {TOKEN}");
         let headers = [("authorization", &*bearer), ("cache-control", "no-cache")];
-        Client::connect(self.address())?.send("GET", &format!("{}{path}", self.path), &headers, "")
+        Client::connect(self.address())?.send("GET", &format!("/fhir{path}"), &headers, "")
     }
 
     /// Writes as somebody else would.
     pub fn put(&self, path: &str, body: &str) -> Answer {
         let bearer = format!("Bearer {TOKEN}");
         let mut client = Client::connect(self.address()).unwrap();
-        client.send("PUT", &format!("{}{path}", self.path), &[("authorization", &*bearer)], body).unwrap()
+        client.send("PUT", &format!("/fhir{path}"), &[("authorization", &*bearer)], body).unwrap()
     }
 
     /// All versions of everything.
@@ -147,6 +180,14 @@ impl Target {
     }
 }
 
+fn hapi_script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("hapi/hapi.sh")
+}
+
+fn hapi_folder() -> PathBuf {
+    binaries::folder().join("../peers/hapi")
+}
+
 fn version_of(entry: &Json) -> (String, Version) {
     let text = |json: Option<&Json>| json.and_then(Json::as_str).unwrap_or_default().to_owned();
     let body = entry.get("resource").filter(|_| text(entry.get("request").and_then(|r| r.get("method"))) != "DELETE");
@@ -154,7 +195,9 @@ fn version_of(entry: &Json) -> (String, Version) {
     let of_body = text(body.and_then(|body| body.get("meta")?.get("versionId")));
     let tagged = etag.trim_start_matches("W/").trim_matches('"').to_owned();
     let id = if of_body.is_empty() { tagged } else { of_body };
+    // HAPI names the version in it.
     let url = text(entry.get("fullUrl"));
+    let url = url.split("/_history/").next().unwrap_or_default();
     let mut steps = url.rsplit('/');
     let (last, kind) = (steps.next().unwrap_or_default(), steps.next().unwrap_or_default());
     (format!("{kind}/{last}"), Version { id, body: body.cloned() })

@@ -48,6 +48,21 @@ impl World {
             crate::load::write(&cluster.writer_url(), 97, shape.preload);
         }
         let target = Target::start(folder.path(), shape.flag);
+        World::around(shape, folder, cluster, target)
+    }
+
+    /// The same before a real HAPI FHIR JPA, whose resources are in a database of the same cluster.
+    pub fn before_hapi(shape: Shape) -> World {
+        let folder = tempfile::Builder::new().prefix("ls-e2e-").tempdir().unwrap();
+        let cluster = Cluster::clinic();
+        if shape.preload > 0 {
+            crate::load::write(&cluster.writer_url(), 97, shape.preload);
+        }
+        let target = Target::hapi(folder.path(), cluster.database_for_hapi());
+        World::around(Shape { flag: Flag::Hapi, ..shape }, folder, cluster, target)
+    }
+
+    fn around(shape: Shape, folder: tempfile::TempDir, cluster: Cluster, target: Target) -> World {
         let source = if shape.socket { cluster.socket_url() } else { cluster.tcp_url() };
         let settings =
             Settings { chunk_rows: shape.chunk_rows, ..Settings::new(source, target.base_url(), shape.flag.profile()) };

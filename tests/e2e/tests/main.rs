@@ -4,6 +4,7 @@
 
 mod chunks;
 mod faults;
+mod hapi;
 mod kills;
 mod looping;
 mod peers;
