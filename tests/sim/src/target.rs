@@ -27,9 +27,8 @@ pub fn lost() -> SinkReply {
 impl Target {
     pub fn send(&mut self, request: &SendRequest) -> SinkReply {
         let versions = self.units.entry(request.unit.to_string()).or_default();
-        let there = versions.last().is_some_and(|version| version.body.is_some());
         let guarded = match &request.base {
-            SendBase::Create => !there,
+            SendBase::Create => versions.is_empty(),
             SendBase::Version(version) | SendBase::Deleted(version) => versions.len().to_string() == **version,
         };
         if !guarded {
@@ -59,9 +58,8 @@ impl Target {
             let outcome = Outcome::Accepted { version: (at + 1).to_string().into(), by: "stamp".into() };
             return SinkReply::Final { outcome, foreign: foreign.collect() };
         }
-        let there = versions.last().is_some_and(|version| version.body.is_some());
         let stands = match &request.base {
-            SendBase::Create => !there,
+            SendBase::Create => versions.is_empty(),
             SendBase::Version(version) | SendBase::Deleted(version) => versions.len().to_string() == **version,
         };
         let version: Box<str> = versions.len().to_string().into();
