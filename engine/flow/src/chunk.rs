@@ -39,7 +39,9 @@ pub(crate) fn fold(
     let plan = tables.plan(chunk.schema).expect("a chunk's Schema entry lies before it").clone();
     let table = plan.schema().table.clone();
     let low: AsOf = (chunk.incarnation, chunk.low);
-    let high: AsOf = (chunk.incarnation, chunk.high);
+    // A truncation behind `low` speaks about every row that no later change tells of, also one that was read before it.
+    let truncated = tables.state.get(&table).and_then(|one| Some((one.incarnation, one.truncated?)));
+    let high: AsOf = if truncated > Some(low) { low } else { (chunk.incarnation, chunk.high) };
     let mut seen: BTreeMap<RowKey, (u32, &Row)> = BTreeMap::new();
     for (at, row) in chunk.rows.iter().enumerate() {
         let key = plan.key(row).ok().flatten().expect("a chunk's rows are whole");
