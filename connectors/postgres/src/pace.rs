@@ -34,17 +34,22 @@ impl Pace {
 
     /// One read brought this much.
     pub(crate) fn read(&mut self, bytes: usize) {
-        self.busy |= self.gathers && bytes >= BUSY_BYTES;
+        self.busy |= bytes >= BUSY_BYTES;
     }
 
     /// How long to leave the socket alone before the next read.
     pub(crate) fn nap(&mut self, now: Instant) -> Option<Duration> {
         if now.duration_since(self.since) >= NAP {
-            self.busy = self.gathers && self.messages >= BUSY_MESSAGES;
+            self.busy = self.messages >= BUSY_MESSAGES;
             self.messages = 0;
             self.since = now;
         }
-        self.busy.then_some(NAP)
+        (self.busy && self.gathers).then_some(NAP)
+    }
+
+    /// Whether more is about to come: what there is may wait a moment for it.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy
     }
 }
 
@@ -69,5 +74,8 @@ mod tests {
         (0..100_000).for_each(|_| pace.message());
         pace.read(BUSY_BYTES);
         assert_eq!(pace.nap(start + NAP), None);
+        assert!(pace.is_busy());
+        assert_eq!(pace.nap(start + 3 * NAP), None);
+        assert!(!pace.is_busy());
     }
 }

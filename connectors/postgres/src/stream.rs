@@ -26,6 +26,9 @@ use schemas::Plan;
 use std::{collections::BTreeMap, future::pending, sync::Arc, time::Duration, time::Instant};
 use tokio::io::ReadHalf;
 
+/// While much is coming, a batch waits so long for the next message: a Unix socket brings them one by one, and a batch
+/// each would cost more than its rows.
+const GATHER: Duration = Duration::from_millis(1);
 /// A source that is alive says so this often.
 const IDLE: Duration = Duration::from_secs(1);
 /// After this many silent seconds the server is asked for a sign, and after that many given up.
@@ -76,9 +79,11 @@ impl Stream {
             if count > 0 || (nap.is_some() && !self.batch.is_empty()) {
                 continue;
             }
-            if !self.batch.is_empty() {
+            let waiting = !self.batch.is_empty();
+            if waiting && !self.pace.is_busy() {
                 return Ok(self.batch.take());
             }
+            let patience = if waiting { GATHER } else { IDLE };
             let arrived = async {
                 match &mut self.handoff {
                     Some(handoff) => handoff.arrived().await,
@@ -88,7 +93,9 @@ impl Stream {
             tokio::select! {
                 count = self.frames.read() => self.pace.read(count?),
                 more = arrived => if !more? { self.handoff = None },
-                () = tokio::time::sleep(IDLE) => return self.idle(),
+                () = tokio::time::sleep(patience) => {
+                    return if waiting { Ok(self.batch.take()) } else { self.idle() };
+                }
             }
         }
     }
