@@ -220,13 +220,13 @@ struct Key(Vec<u8>);
 
 impl Key {
     fn name(mut self, text: &str) -> Key {
-        for byte in text.bytes() {
-            self.0.push(byte);
-            if byte == 0 {
-                self.0.push(0xff);
+        for (n, part) in text.as_bytes().split(|byte| *byte == 0).enumerate() {
+            if n > 0 {
+                self.0.extend_from_slice(&[0, 0xff]);
             }
+            self.0.extend_from_slice(part);
         }
-        self.0.extend([0, 1]);
+        self.0.extend_from_slice(&[0, 1]);
         self
     }
 
