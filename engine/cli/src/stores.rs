@@ -37,10 +37,7 @@ pub fn lock(settings: &Settings) -> Result<DataLock, CliError> {
 
 /// Opens everything for writing; whoever calls holds the lock.
 pub fn open(settings: &Settings) -> Result<Stores, Fault> {
-    let journal = Recovered::<EntryCodec>::recover(&settings.data("journal"))?;
-    let decisions = Recovered::<RecordCodec>::recover(&settings.data("decisions"))?;
-    // Before anything is cut or appended (J16).
-    compare(settings, journal.report().last, decisions.report().last)?;
+    let (journal, decisions) = recover(settings)?;
     let now = SystemClock.now();
     let journal = journal.open(log_config(settings), kernel_entropy(), now)?;
     let decisions = decisions.open(log_config(settings), kernel_entropy(), now)?;
@@ -49,11 +46,19 @@ pub fn open(settings: &Settings) -> Result<Stores, Fault> {
     Ok(Stores { journal: Box::new(journal), decisions: Box::new(decisions), term, store: Box::new(store) })
 }
 
-/// Opens the journal alone for writing; whoever calls holds the lock.
+/// Opens the journal alone for writing; whoever calls holds the lock. Compared first, too: what a command appends would
+/// otherwise stand where entries are missing, and nobody would see the gap any more.
 pub fn open_journal(settings: &Settings) -> Result<EntryLog, Fault> {
-    let (journal, _) =
-        EntryLog::open(&settings.data("journal"), log_config(settings), kernel_entropy(), SystemClock.now())?;
-    Ok(journal)
+    let (journal, _) = recover(settings)?;
+    journal.open(log_config(settings), kernel_entropy(), SystemClock.now())
+}
+
+/// Both logs as they lie there, compared before anything is cut or appended (J16).
+fn recover(settings: &Settings) -> Result<(Recovered<EntryCodec>, Recovered<RecordCodec>), Fault> {
+    let journal = Recovered::<EntryCodec>::recover(&settings.data("journal"))?;
+    let decisions = Recovered::<RecordCodec>::recover(&settings.data("decisions"))?;
+    compare(settings, journal.report().last, decisions.report().last)?;
+    Ok((journal, decisions))
 }
 
 fn log_config(settings: &Settings) -> Config {
@@ -92,20 +97,8 @@ pub fn visit<C: journal::Codec>(
 
 /// Decisions ahead of the journal mean that acknowledged entries are gone (J16).
 fn compare(settings: &Settings, journal: Option<EntryId>, decisions: Option<EntryId>) -> Result<(), Fault> {
-    /// Only `Opened` records can lie behind the last decided input; so many openings in a row are not looked through.
-    const LOOK_BACK: u64 = 64;
     let Some(last) = decisions else { return Ok(()) };
-    let reader = read_decisions(settings)?;
-    let from = EntryId { seq: last.seq.saturating_sub(LOOK_BACK).max(1), ..last };
-    let mut decided = 0;
-    visit(&reader, from, |recorded| {
-        decided = match recorded.record {
-            Record::Decided(record) => record.input.seq,
-            Record::Skipped { to, .. } => to.seq,
-            Record::Opened { .. } => decided,
-        };
-        true
-    })?;
+    let decided = last_input(&read_decisions(settings)?, last)?;
     let tail = journal.map_or(0, |id| id.seq);
     if decided <= tail {
         return Ok(());
@@ -114,4 +107,28 @@ fn compare(settings: &Settings, journal: Option<EntryId>, decisions: Option<Entr
         "the decisions log speaks of entry {decided}, but the journal ends at {tail}: acknowledged entries are gone"
     );
     Err(Fault::new(Failure::Corrupt, what).cure("restore data_dir from a backup made before; nothing was cut or sent"))
+}
+
+/// The last input that is recorded, 0 if none is. Behind it only `Opened` records can lie, as many as there were starts
+/// since: the look goes back until it is found.
+fn last_input(reader: &RecordReader, last: EntryId) -> Result<u64, Fault> {
+    const LOOK_BACK: u64 = 64;
+    let mut back = LOOK_BACK;
+    loop {
+        let from = EntryId { seq: last.seq.saturating_sub(back).max(1), ..last };
+        let mut found = None;
+        visit(reader, from, |recorded| {
+            found = match recorded.record {
+                Record::Decided(record) => Some(record.input.seq),
+                Record::Skipped { to, .. } => Some(to.seq),
+                Record::Opened { .. } => found,
+            };
+            true
+        })?;
+        match found {
+            Some(seq) => return Ok(seq),
+            None if from.seq == 1 => return Ok(0),
+            None => back = back.saturating_mul(8),
+        }
+    }
 }

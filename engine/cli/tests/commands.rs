@@ -126,6 +126,30 @@ fn a_changed_byte_in_the_journal_is_exit_1_and_named() {
 }
 
 #[test]
+fn what_a_command_would_append_never_covers_a_journal_that_lost_its_end() {
+    use journal::{Config, RecordLog, kernel_entropy};
+    use ports::Journal;
+    let dir = clinic();
+    assert_eq!(code(&lockstep(dir.path(), &["activate"])), 0);
+    let data = dir.path().join("data");
+    let small = || Config { segment_bytes: 1 << 20, spare_ahead: false, ..Config::new("test", 1) };
+    let open = || RecordLog::open(&data.join("decisions"), small(), kernel_entropy(), Default::default());
+    let skipped = model::Record::Skipped { from: model::EntryId::new(1, 3), to: model::EntryId::new(1, 9) };
+    let (mut decisions, _) = open().unwrap();
+    decisions.append(&[[skipped].into()], ports::Class::Vital, Default::default()).unwrap();
+    drop(decisions);
+    // More openings than are read at once: the record lies behind them all the same.
+    (0..70).for_each(|_| drop(open().unwrap()));
+    fs::write(dir.path().join("maps/clinic/map.yaml"), MAP.replace("version: 1", "version: 2")).unwrap();
+    for args in [&["activate"][..], &["source", "drop"], &["run"]] {
+        let output = lockstep(dir.path(), args);
+        assert_eq!(code(&output), 5, "{args:?}: {}", text(&output));
+        assert!(text(&output).contains("acknowledged entries are gone"), "{args:?}: {}", text(&output));
+    }
+    assert!(text(&lockstep(dir.path(), &["journal", "ls"])).contains("durable through 1:2"));
+}
+
+#[test]
 fn a_run_without_peers_waits_for_them_and_stops_in_good_order() {
     let dir = clinic();
     let running = Command::new(env!("CARGO_BIN_EXE_lockstep"))

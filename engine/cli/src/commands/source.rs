@@ -11,8 +11,9 @@ use std::sync::Arc;
 pub fn run(settings: &Settings, command: &Source, output: Output) -> Result<Exit, CliError> {
     let Source::Drop { reason } = command;
     let _lock = stores::lock(settings)?;
-    let removed = client::block_on(async { connect::source(settings)?.remove().await.map_err(CliError::from) })??;
+    // Opened first: what is removed and cannot be written down would be an act without an entry.
     let mut journal = stores::open_journal(settings)?;
+    let removed = client::block_on(async { connect::source(settings)?.remove().await.map_err(CliError::from) })??;
     let control = Entry::Control(Control {
         by: server::principal_of_process("lockstep source drop"),
         act: ControlAct::Dropped { source: settings.source.system.clone() },

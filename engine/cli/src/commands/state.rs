@@ -6,7 +6,7 @@ use ports::{Fault, StateStore, StateTxn};
 use serde_json::json;
 use store::RedbStore;
 
-/// A checkpoint is due at so many bytes, as in a run.
+/// So many steps between two looks at how full the overlay is.
 const STEPS_BETWEEN_LOOKS: u64 = 16;
 
 /// Rebuilds, and prints the hash of what came out.
@@ -14,8 +14,10 @@ pub fn run(settings: &Settings, command: &State, output: Output) -> Result<Exit,
     let State::Rebuild = command;
     let _lock = stores::lock(settings)?;
     let before = RedbStore::open(&settings.data("store")).and_then(|store| state_hash(&*store.view()?)).ok();
-    let store = Box::new(RedbStore::create(&settings.data("store"))?);
+    // A state that cannot be folded again is not thrown away.
     let (journal, decisions) = (stores::read_journal(settings)?, stores::read_decisions(settings)?);
+    journal.tail()?.ok_or_else(dry::empty)?;
+    let store = Box::new(RedbStore::create(&settings.data("store"))?);
     let flow = Flow::new(settings.flow_config(flow::BEHAVIOUR));
     let mut dry = Dry::open(flow, store, (&journal, &decisions))?.ok_or_else(dry::empty)?;
     let mut steps = 0;
