@@ -6,16 +6,28 @@ use hyper::{Request, body::Bytes};
 use hyper_util::rt::TokioIo;
 use ports::{Failure, Fault};
 use serde_json::Value;
+use std::time::Duration;
 use tokio::net::UnixStream;
+
+/// An engine that says nothing for so long is busy with one step, or stuck.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Asks a question.
 pub fn get(settings: &Settings, path: &str) -> Result<Value, CliError> {
-    block_on(ask(settings, "GET", path, None))?
+    block_on(patiently(ask(settings, "GET", path, None)))?
 }
 
 /// Asks for an act.
 pub fn post(settings: &Settings, path: &str, body: &Value) -> Result<Value, CliError> {
-    block_on(ask(settings, "POST", path, Some(body)))?
+    block_on(patiently(ask(settings, "POST", path, Some(body))))?
+}
+
+async fn patiently(answer: impl Future<Output = Result<Value, CliError>>) -> Result<Value, CliError> {
+    let late = |_| {
+        let what = format!("the engine did not answer in {} s", PATIENCE.as_secs());
+        CliError::new(Exit::NotRunning, what, "look at its log; an act may stand all the same: lockstep journal ls")
+    };
+    tokio::time::timeout(PATIENCE, answer).await.map_err(late)?
 }
 
 /// Whether an engine answers.
@@ -60,13 +72,35 @@ async fn ask(settings: &Settings, method: &str, path: &str, body: Option<&Value>
     if good { Ok(value) } else { Err(refused(&value)) }
 }
 
+/// What the engine refused, with its own fault's exit code; only an engine that is not ready is one that does not run.
 fn refused(value: &Value) -> CliError {
     let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
     let failure = match value["failure"].as_str() {
+        _ if value["unreachable"] == true => {
+            return Fault::new(Failure::Transient, text("error")).cure(text("cure")).unreachable().into();
+        }
         Some("transient") => return CliError::new(Exit::NotRunning, text("error"), text("cure")),
         Some("corrupt") => Failure::Corrupt,
         Some("rejected") => Failure::Rejected,
         _ => Failure::Misconfigured,
     };
     Fault::new(failure, text("error")).cure(text("cure")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_refusal_has_the_exit_code_of_its_fault() {
+        let exit = |failure: &str, unreachable: bool| {
+            refused(&json!({ "error": "x", "cure": "y", "failure": failure, "unreachable": unreachable })).exit()
+        };
+        assert_eq!(exit("transient", true), Exit::Unreachable);
+        assert_eq!(exit("transient", false), Exit::NotRunning);
+        assert_eq!(exit("misconfigured", false), Exit::Prerequisite);
+        assert_eq!(exit("corrupt", false), Exit::Stopped);
+        assert_eq!(exit("rejected", false), Exit::No);
+    }
 }

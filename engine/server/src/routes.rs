@@ -50,7 +50,10 @@ impl IntoResponse for Refused {
             Failure::Misconfigured => (StatusCode::UNPROCESSABLE_ENTITY, "misconfigured"),
             Failure::Corrupt => (StatusCode::INTERNAL_SERVER_ERROR, "corrupt"),
         };
-        (status, Json(json!({ "error": fault.what, "cure": fault.cure, "failure": failure }))).into_response()
+        let body = json!({
+            "error": fault.what, "cure": fault.cure, "failure": failure, "unreachable": fault.unreachable,
+        });
+        (status, Json(body)).into_response()
     }
 }
 

@@ -137,7 +137,8 @@ fn run(handle: Handle, open: &OpenSides, told: &Mutex<Last>) -> Result<Report, F
         lock(told).now = Now::Comparing(None);
         let state = tokio::time::timeout(FENCE_PATIENCE, handle.fence(fence.position())).await;
         let state = state.map_err(|_| {
-            Fault::new(Failure::Transient, "the stream did not pass the fence in ten minutes").cure("lockstep status")
+            let what = "the source's stream did not pass the fence in ten minutes: it is down or far behind";
+            Fault::new(Failure::Transient, what).cure("lockstep status").unreachable()
         })??;
         let status = handle.status().await?;
         let tables = status.source.tables.into_iter().map(|(table, _, _)| table).collect();
