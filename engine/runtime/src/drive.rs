@@ -104,8 +104,12 @@ impl Driver {
         ended
     }
 
-    /// After a panic no request may be left under way: the next life would send another one of the same unit.
+    /// After a panic no request may be left under way: the next life would send another one of the same unit. And what was
+    /// asked to stop stops in the next life, if there is one.
     fn finish(mut self, ended: &LifeEnded) {
+        if self.stopping.is_some() && !matches!(ended, LifeEnded::Stopped) {
+            self.inbox.push(Message::Stop);
+        }
         drop(self.source);
         if matches!(ended, LifeEnded::Panicked(_)) {
             let mut requests = self.requests;

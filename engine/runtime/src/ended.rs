@@ -14,6 +14,8 @@ pub enum Ended {
     Stopped,
     /// Nothing may go on; the fault says what to do.
     Failed(Fault),
+    /// A fault of ours: a thread is gone, or steps panicked too often.
+    Broken(Fault),
 }
 
 /// How one life of the flow ended; after a panic the next one begins where the checkpoint stands.
@@ -21,6 +23,7 @@ pub enum Ended {
 pub(crate) enum LifeEnded {
     Stopped,
     Failed(Fault),
+    Broken(Fault),
     Panicked(Option<EntryId>),
 }
 

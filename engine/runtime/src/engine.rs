@@ -95,7 +95,7 @@ impl Engine {
 
     /// Waits for its end.
     pub async fn ended(self) -> Ended {
-        let lost = || Ended::Failed(Fault::new(Failure::Transient, "the flow thread is gone"));
+        let lost = || Ended::Broken(panicked("outside of a step, or the flow thread could not be started"));
         self.ended.await.unwrap_or_else(|_| lost())
     }
 }
@@ -122,7 +122,8 @@ impl Lives {
                     }
                 }
                 LifeEnded::Failed(fault) => return Ended::Failed(fault),
-                LifeEnded::Panicked(None) => return Ended::Failed(panicked("before the logs were opened")),
+                LifeEnded::Broken(fault) => return Ended::Broken(fault),
+                LifeEnded::Panicked(None) => return Ended::Broken(panicked("before the logs were opened")),
                 LifeEnded::Panicked(Some(input)) => {
                     panicked_times += 1;
                     let times = panics.entry(input).or_default();
@@ -135,7 +136,7 @@ impl Lives {
                 }
             }
         }
-        Ended::Failed(panicked("too often"))
+        Ended::Broken(panicked("too often"))
     }
 
     /// One life: opens, runs, joins every thread and task that it started.
@@ -198,7 +199,7 @@ impl Lives {
         let ended = driver.run(open);
         // The driver's end closed both channels, so that both end by themselves.
         if log_thread.join().is_err() || self.tokio.block_on(source_task).is_err() {
-            return LifeEnded::Failed(panicked("outside of the flow"));
+            return LifeEnded::Broken(panicked("outside of the flow"));
         }
         ended
     }

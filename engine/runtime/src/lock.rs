@@ -4,6 +4,7 @@ use rustix::fs::{FlockOperation, flock};
 use std::{
     fs::{self, File},
     io::{self, Read, Seek, Write},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -35,10 +36,10 @@ pub enum LockError {
 }
 
 impl DataLock {
-    /// Takes the lock, making the directory where it is missing.
+    /// Takes the lock, making the directory where it is missing: for this user alone, for rows will lie in it.
     pub fn take(dir: &Path) -> Result<DataLock, LockError> {
         let failed = |source| LockError::Io { dir: dir.to_owned(), source };
-        fs::create_dir_all(dir).map_err(failed)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
         let path = dir.join("lock");
         let options = File::options().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = options.map_err(failed)?;
@@ -64,6 +65,15 @@ impl DataLock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_that_is_made_is_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let _held = DataLock::take(&data).unwrap();
+        assert_eq!(fs::metadata(data).unwrap().permissions().mode() & 0o777, 0o700);
+    }
 
     #[test]
     fn the_second_taker_is_told_who_holds_it() {

@@ -350,6 +350,54 @@ async fn a_full_disk_stops_capture_and_nothing_else() {
     assert!(matches!(engine.ended().await, Ended::Stopped));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_that_a_panic_interrupts_stops_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path());
+    let engine =
+        world.start(|config| Box::new(Stumbles { twice: config.quarantine.contains(&INPUT) }) as Box<dyn Core>);
+    engine.handle().stop();
+    let ended = tokio::time::timeout(Duration::from_secs(30), engine.ended()).await.unwrap();
+    assert!(matches!(ended, Ended::Stopped), "{ended:?}");
+    assert_eq!(world.opened.load(Ordering::SeqCst), 3, "the stop outlived two lives");
+}
+
+/// Panics at the checkpoint of a stop, until the input is in quarantine.
+struct Stumbles {
+    twice: bool,
+}
+
+impl Core for Stumbles {
+    fn step(&mut self, _: Timestamp, input: FlowInput, _: &mut dyn StateTxn) -> Vec<FlowOutput> {
+        match input {
+            FlowInput::CheckpointDue if self.twice => vec![FlowOutput::Checkpoint],
+            FlowInput::CheckpointDue => panic!("canary-value"),
+            _ => Vec::new(),
+        }
+    }
+    fn wants_capture(&self) -> bool {
+        false
+    }
+    fn next_wakeup(&self) -> Option<Timestamp> {
+        None
+    }
+    fn deciding(&self) -> Option<EntryId> {
+        Some(INPUT)
+    }
+    fn status(&self, state: &dyn StateTxn) -> Status {
+        flow::Flow::new(config()).status(state)
+    }
+    fn unit(&self, _: &Unit, _: &dyn StateTxn) -> Option<UnitView> {
+        None
+    }
+    fn parked(&self, _: &dyn StateTxn) -> Vec<ParkedItem> {
+        Vec::new()
+    }
+    fn held(&self, _: &dyn StateTxn) -> Vec<HeldItem> {
+        Vec::new()
+    }
+}
+
 /// Panics on the first tick behind `Open`, unless the input is in quarantine.
 struct Panics {
     quarantined: bool,

@@ -47,6 +47,7 @@ pub fn run(settings: Settings, args: &Run) -> Result<Exit, CliError> {
             Ok(Exit::Done)
         }
         Ended::Failed(fault) => Err(CliError::Fault(Exit::of_run(&fault), fault)),
+        Ended::Broken(fault) => Err(CliError::Fault(Exit::Ours, fault)),
     }
 }
 
