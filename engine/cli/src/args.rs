@@ -1,5 +1,6 @@
 //! The command line: every command with its examples.
 
+use crate::config::is_pipeline_name;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -106,10 +107,10 @@ pub enum Command {
 #[derive(Args, Debug)]
 pub struct Init {
     /// Names slot, publication, stamp: [a-z][a-z0-9_]{0,30}
-    #[arg(long, default_value = "clinic")]
+    #[arg(long, default_value = "clinic", value_parser = pipeline)]
     pub pipeline: String,
     /// Part of every minted id
-    #[arg(long, default_value = "north")]
+    #[arg(long, default_value = "north", value_parser = site)]
     pub site: String,
 }
 
@@ -132,7 +133,7 @@ pub struct Activate {
 /// Arguments of `run`.
 #[derive(Args, Debug)]
 pub struct Run {
-    /// How log lines look
+    /// How log lines look; --json says the same as `--log json`
     #[arg(long, value_enum, default_value_t = LogForm::Text)]
     pub log: LogForm,
 }
@@ -150,18 +151,22 @@ pub enum LogForm {
 #[derive(Subcommand, Debug)]
 pub enum Journal {
     /// List entries
+    #[command(
+        after_help = "Examples:\n  lockstep journal ls\n  lockstep journal ls --from 1:41 --max 7 --json\n  lockstep journal ls --decisions"
+    )]
     Ls {
         /// From this entry on
         #[arg(long, value_parser = entry_id)]
         from: Option<model::EntryId>,
         /// At most so many
-        #[arg(long, default_value_t = 100)]
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=100_000))]
         max: u64,
         /// The decisions log instead of the journal
         #[arg(long)]
         decisions: bool,
     },
     /// Show one entry: cells by type and length
+    #[command(after_help = "Examples:\n  lockstep journal show 1:44\n  lockstep journal show 1:18 --decisions --json")]
     Show {
         /// Which, as `writer:seq`
         #[arg(value_parser = entry_id)]
@@ -170,7 +175,8 @@ pub enum Journal {
         #[arg(long)]
         decisions: bool,
     },
-    /// Check every byte of both logs: frames, sequence, chain
+    /// Check every byte of both logs: frames, sequence, chain; exit code 1 if anything does not hold
+    #[command(after_help = "Examples:\n  lockstep journal verify\n  lockstep journal verify --json")]
     Verify,
 }
 
@@ -178,9 +184,13 @@ pub enum Journal {
 #[derive(Subcommand, Debug)]
 pub enum Unit {
     /// Show one unit
+    #[command(
+        after_help = "Examples:\n  lockstep unit show Patient/0b7c62e9-7a55-5d13-9f0e-2f7b5a1c4d10\n  lockstep unit show Patient/0b7c62e9-7a55-5d13-9f0e-2f7b5a1c4d10 --why --json"
+    )]
     Show {
         /// `Type/id`
-        id: String,
+        #[arg(value_parser = unit)]
+        id: model::Unit,
         /// Every decision with the entries behind it and what became of its effect
         #[arg(long)]
         why: bool,
@@ -191,8 +201,12 @@ pub enum Unit {
 #[derive(Subcommand, Debug)]
 pub enum Parked {
     /// List causes with the number of units
+    #[command(after_help = "Examples:\n  lockstep parked ls\n  lockstep parked ls --json")]
     Ls,
     /// Try the units of one cause again
+    #[command(
+        after_help = "Examples:\n  lockstep parked release \"gender: code table gender does not know the code\" --reason \"code table corrected\""
+    )]
     Release {
         /// The cause, as listed
         cause: String,
@@ -206,8 +220,12 @@ pub enum Parked {
 #[derive(Subcommand, Debug)]
 pub enum Held {
     /// List the questions and the possible answers
+    #[command(after_help = "Examples:\n  lockstep held ls\n  lockstep held ls --json")]
     Ls,
     /// Answer one
+    #[command(
+        after_help = "Examples:\n  lockstep held answer source:legacy accept --reason \"slot was dropped by the DBA\"\n  lockstep held answer table:public.patient expand"
+    )]
     Answer {
         /// The hold, as listed
         hold: String,
@@ -222,7 +240,8 @@ pub enum Held {
 /// Commands on replay.
 #[derive(Subcommand, Debug)]
 pub enum Replay {
-    /// Decide every input again, from nothing, and compare with what is recorded
+    /// Decide every input again, from nothing, and compare with what is recorded; exit code 1 if anything differs
+    #[command(after_help = "Examples:\n  lockstep replay check\n  lockstep replay check --json")]
     Check {
         /// Workers of the map step; the result must not depend on them
         #[arg(long, default_value_t = 1)]
@@ -234,6 +253,7 @@ pub enum Replay {
 #[derive(Subcommand, Debug)]
 pub enum State {
     /// Throw the store away and fold it again from the logs
+    #[command(after_help = "Examples:\n  lockstep state rebuild     # with the engine stopped")]
     Rebuild,
 }
 
@@ -241,11 +261,34 @@ pub enum State {
 #[derive(Subcommand, Debug)]
 pub enum Source {
     /// Remove everything of ours from the source
+    #[command(
+        after_help = "Examples:\n  lockstep source drop --reason \"moved to another server\"     # with the engine stopped"
+    )]
     Drop {
         /// Why, in your words; stands in the journal
         #[arg(long, default_value = "")]
         reason: String,
     },
+}
+
+fn pipeline(text: &str) -> Result<String, String> {
+    if is_pipeline_name(text) { Ok(text.to_owned()) } else { Err("it has the form [a-z][a-z0-9_]{0,30}".to_owned()) }
+}
+
+/// It is written into a TOML text as it is.
+fn site(text: &str) -> Result<String, String> {
+    let plain = !text.is_empty() && !text.contains(|c: char| c == '"' || c == '\\' || c.is_control());
+    if plain { Ok(text.to_owned()) } else { Err("a site is a word without quotes or backslashes".to_owned()) }
+}
+
+/// `Type/id`; the id is a UUID, for it was minted.
+fn unit(text: &str) -> Result<model::Unit, String> {
+    let parsed = text.split_once('/').and_then(|(kind, id)| {
+        let word = !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let id = uuid::Uuid::try_parse(id).ok().filter(|_| word)?;
+        Some(model::Unit { resource_type: kind.into(), id: model::UnitId(id) })
+    });
+    parsed.ok_or_else(|| "a unit is named Type/id, and its id is a UUID".to_owned())
 }
 
 /// `writer:seq`.
@@ -268,10 +311,55 @@ mod tests {
 
     #[test]
     fn every_command_shows_examples() {
-        for command in Cli::command().get_subcommands() {
-            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.starts_with("Examples:\n  lockstep "), "{}", command.get_name());
+        fn look(command: &clap::Command, names: &str) {
+            for command in command.get_subcommands() {
+                let names = format!("{names} {}", command.get_name());
+                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(help.starts_with(&format!("Examples:\n  {names}")), "{names}: {help}");
+                look(command, &names);
+            }
         }
+        look(&Cli::command(), "lockstep");
+    }
+
+    #[test]
+    fn every_example_of_the_help_is_a_command_line() {
+        fn look(command: &clap::Command) {
+            for command in command.get_subcommands() {
+                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                for line in help.lines().skip(1) {
+                    let line = line.split(" # ").next().unwrap_or_default().split(" 2>").next().unwrap_or_default();
+                    let mut words = Vec::new();
+                    for (at, part) in line.split('"').enumerate() {
+                        match at % 2 {
+                            0 => words.extend(part.split_whitespace().map(str::to_owned)),
+                            _ => words.push(part.to_owned()),
+                        }
+                    }
+                    assert!(Cli::try_parse_from(&words).is_ok(), "{words:?}");
+                }
+                look(command);
+            }
+        }
+        look(&Cli::command());
+    }
+
+    #[test]
+    fn a_unit_is_named_by_type_and_uuid() {
+        let id = "0B7C62E9-7A55-5D13-9F0E-2F7B5A1C4D10";
+        assert_eq!(unit(&format!("Patient/{id}")).unwrap().to_string(), format!("Patient/{}", id.to_lowercase()));
+        assert!(
+            ["Patient", "Patient/7", "/x", "Pa tient/0b7c62e9-7a55-5d13-9f0e-2f7b5a1c4d10"]
+                .map(unit)
+                .iter()
+                .all(Result::is_err)
+        );
+    }
+
+    #[test]
+    fn what_init_is_told_can_stand_in_the_file() {
+        assert!(pipeline("clinic_2").is_ok() && pipeline("Clinic").is_err() && pipeline("").is_err());
+        assert!(site("north wing").is_ok() && site("a\"b").is_err() && site("").is_err());
     }
 
     #[test]

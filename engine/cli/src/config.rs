@@ -152,6 +152,14 @@ impl Settings {
     }
 }
 
+/// `[a-z][a-z0-9_]{0,30}`: it names slots, publications and topics.
+pub fn is_pipeline_name(name: &str) -> bool {
+    let mut letters = name.bytes();
+    letters.next().is_some_and(|first| first.is_ascii_lowercase())
+        && letters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_')
+        && name.len() <= 31
+}
+
 fn unreadable(name: &str) -> ConfigFaults {
     let mut faults = Collector::new(name, "");
     faults.add(0..0, "cannot be used", "`lockstep init` writes a commented example");
@@ -182,6 +190,9 @@ impl Reading<'_> {
         let pipeline = root.required("pipeline", "pipeline = \"clinic\"", self.faults);
         self.pipeline_name(pipeline, root.place("pipeline"));
         let site = root.required("site", "site = \"north\"", self.faults);
+        if site == Some("") {
+            self.faults.add(root.place("site"), "`site` is empty", "name the site: it is part of every minted id");
+        }
         let namespace = self.namespace(&mut root);
         let data_dir = root.required("data_dir", "data_dir = \"data\"", self.faults).map(|dir| self.dir.join(dir));
         let (segment_bytes, reserve_bytes) = self.journal(&mut root);
@@ -214,13 +225,7 @@ impl Reading<'_> {
     }
 
     fn pipeline_name(&mut self, name: Option<&str>, place: Range<usize>) {
-        let good = |name: &str| {
-            let mut letters = name.bytes();
-            letters.next().is_some_and(|first| first.is_ascii_lowercase())
-                && letters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_')
-                && name.len() <= 31
-        };
-        if name.is_some_and(|name| !good(name)) {
+        if name.is_some_and(|name| !is_pipeline_name(name)) {
             let remedy = "begin with a letter, then at most 30 of a-z, 0-9 and _: it names the slot";
             self.faults.add(place, "`pipeline` is not a name of the form [a-z][a-z0-9_]{0,30}", remedy);
         }

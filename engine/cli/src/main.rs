@@ -46,7 +46,7 @@ fn dispatch(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Init(args) => commands::init::run(&cli.config, args, output),
         Command::Check(args) => commands::check::run(&settings, args, output),
         Command::Activate(args) => commands::activate::run(&settings, args, output),
-        Command::Run(args) => commands::run::run(settings, args),
+        Command::Run(args) => commands::run::run(settings, args, cli.json),
         Command::Status => commands::status::run(&settings, output),
         Command::Journal { command } => commands::journal::run(&settings, command, output),
         Command::Parked { command } => commands::parked::run(&settings, command, output),

@@ -1,6 +1,6 @@
 //! What a command prints: tables and lines for people, or one JSON object a line. Never a patient's value.
 
-use crate::error::CliError;
+use crate::{error::CliError, exit::Exit};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -79,10 +79,16 @@ pub fn fields(pairs: &[(&str, String)]) -> String {
     pairs.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
 }
 
-/// A closed pipe (`| head`) is the reader's wish, not a failure.
+/// A closed pipe (`| head`) is the reader's wish, not a failure: the command goes on to its own exit code. An answer that
+/// cannot be written anywhere else is one.
 fn print(line: &str) {
-    if writeln!(io::stdout(), "{line}").is_err() {
-        std::process::exit(0);
+    match writeln!(io::stdout(), "{line}") {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        Err(error) => {
+            complain(&format!("error: the answer cannot be written: {error}"));
+            std::process::exit(i32::from(Exit::Usage as u8));
+        }
     }
 }
 

@@ -111,6 +111,31 @@ fn a_map_is_activated_without_an_engine_by_this_user_and_once() {
 }
 
 #[test]
+fn a_reader_that_goes_away_changes_no_exit_code_and_a_full_disk_is_one() {
+    let dir = clinic();
+    let run = |args: &[&str], to: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lockstep"));
+        command.args(args).current_dir(dir.path()).stdout(to).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let mut closed = run(&["check", "--json"], Stdio::piped());
+    drop(closed.stdout.take());
+    assert_eq!(closed.wait().unwrap().code(), Some(3), "the peers do not answer, whoever listens");
+    let full = run(&["activate"], fs::File::options().write(true).open("/dev/full").unwrap().into());
+    let full = full.wait_with_output().unwrap();
+    assert_eq!((code(&full), text(&full).contains("cannot be written")), (2, true), "{}", text(&full));
+}
+
+#[test]
+fn what_init_cannot_write_into_the_file_is_usage() {
+    let dir = tempfile::tempdir().unwrap();
+    for args in [["init", "--pipeline", "Clinic"], ["init", "--site", "a\"b"]] {
+        assert_eq!(code(&lockstep(dir.path(), &args)), 2);
+    }
+    assert!(!dir.path().join("lockstep.toml").exists());
+    assert_eq!(code(&lockstep(dir.path(), &["unit", "show", "Patient/seven"])), 2);
+}
+
+#[test]
 fn a_changed_byte_in_the_journal_is_exit_1_and_named() {
     let dir = clinic();
     assert_eq!(code(&lockstep(dir.path(), &["activate"])), 0);
@@ -153,7 +178,7 @@ fn what_a_command_would_append_never_covers_a_journal_that_lost_its_end() {
 fn a_run_without_peers_waits_for_them_and_stops_in_good_order() {
     let dir = clinic();
     let running = Command::new(env!("CARGO_BIN_EXE_lockstep"))
-        .args(["run", "--log", "json"])
+        .args(["run", "--json"])
         .current_dir(dir.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -23,9 +23,10 @@ const STATUS_EVERY: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Runs it.
-pub fn run(settings: Settings, args: &Run) -> Result<Exit, CliError> {
-    let progress = Progress::new(args.log == LogForm::Text);
-    log(args.log, &progress);
+pub fn run(settings: Settings, args: &Run, json: bool) -> Result<Exit, CliError> {
+    let form = if json { LogForm::Json } else { args.log };
+    let progress = Progress::new(form == LogForm::Text);
+    log(form, &progress);
     runtime::install_panic_hook();
     for warning in &settings.warnings {
         tracing::warn!("{warning}");

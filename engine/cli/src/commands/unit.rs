@@ -61,7 +61,7 @@ struct Found {
     effect: Option<Effect>,
 }
 
-fn tell_why(settings: &Settings, id: &str, output: Output) -> Result<Exit, CliError> {
+fn tell_why(settings: &Settings, id: &model::Unit, output: Output) -> Result<Exit, CliError> {
     let found = decisions_about(settings, id)?;
     if found.is_empty() {
         return Err(CliError::new(Exit::No, format!("no decision speaks of {id}"), "lockstep journal ls --decisions"));
@@ -114,12 +114,12 @@ fn outcome_of(effect: EffectId, outcomes: &BTreeMap<EffectId, (EntryId, String)>
     outcomes.get(&effect).map_or_else(|| "none yet".to_owned(), |(at, outcome)| format!("{at} {outcome}"))
 }
 
-fn decisions_about(settings: &Settings, id: &str) -> Result<Vec<Found>, Fault> {
+fn decisions_about(settings: &Settings, id: &model::Unit) -> Result<Vec<Found>, Fault> {
     let reader = stores::read_decisions(settings)?;
     let mut found = Vec::new();
     stores::visit(&reader, EntryId::new(1, 1), |Recorded { header, record }| {
         if let Record::Decided(decided) = record {
-            for decision in decided.decisions.into_iter().filter(|decision| decision.unit.to_string() == id) {
+            for decision in decided.decisions.into_iter().filter(|decision| decision.unit == *id) {
                 let effect = decided.effects.iter().find(|effect| Some(effect.id) == decision.effect).cloned();
                 found.push(Found { record: header.id, input: decided.input, decision, effect });
             }

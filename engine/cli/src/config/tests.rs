@@ -42,6 +42,7 @@ fn the_example_loads() {
 fn each_fault_is_named_with_its_cure() {
     refused("site      =", "siet      =", "did you mean `site`?");
     refused("site      = \"north\"", "", "`site` is missing; add site = \"north\"");
+    refused("site      = \"north\"", "site = \"\"", "`site` is empty");
     refused("\"clinic\"  ", "\"Clinic\"  ", "[a-z][a-z0-9_]{0,30}");
     refused("67_108_864 ", "7 ", "`journal.segment_bytes` is not a whole number from 1048576");
     refused("67_108_864 ", "\"x\" ", "`journal.segment_bytes` is not a whole number");
