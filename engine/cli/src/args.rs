@@ -159,7 +159,7 @@ pub enum Journal {
         #[arg(long, value_parser = entry_id)]
         from: Option<model::EntryId>,
         /// At most so many
-        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+        #[arg(long, default_value_t = 100)]
         max: u64,
         /// The decisions log instead of the journal
         #[arg(long)]
