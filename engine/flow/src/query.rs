@@ -1,6 +1,8 @@
 //! What people ask a running flow: answers hold names, counts and texts, never a patient's value.
 
-use crate::{apply::Listed, hold, ingest::SourceState, input::Scope, ledger, meta::Phase, step::Flow, stored};
+use crate::{
+    apply::Listed, hold, ingest::SourceState, input::Scope, ledger, meta::Phase, recover::Stage, step::Flow, stored,
+};
 use model::{
     AggregateState, Answer, EntityName, EntryId, Incarnation, SourcePosition, SystemId, TableName, Timestamp, Unit,
     Verdict,
@@ -132,6 +134,8 @@ impl Flow {
         let listed = self.listed(state);
         let held = self.tables.state.values().filter(|table| table.held.is_some()).count() + self.holds.iter().count();
         let map = match &self.map {
+            // Its activation may still be ahead in the fold.
+            None if self.stage != Stage::Live => Err("not known yet: the logs are being folded".to_string()),
             None => Err("no map is in force: captures only; lockstep activate".to_string()),
             Some(active) if active.map.is_none() => {
                 Err(self.halts.get(&Scope::Map).cloned().unwrap_or_else(|| "the map waits for its tables".into()))
