@@ -173,7 +173,7 @@ impl Target {
                     let (unit, version) = version_of(entry);
                     found.entry(unit).or_default().insert(0, version);
                 }
-                next = next_link(&page, &self.base_url());
+                next = next_link(&page);
             }
         }
         found
@@ -203,9 +203,10 @@ fn version_of(entry: &Json) -> (String, Version) {
     (format!("{kind}/{last}"), Version { id, body: body.cloned() })
 }
 
-fn next_link(page: &Json, base: &str) -> Option<String> {
+fn next_link(page: &Json) -> Option<String> {
     let links = page.get("link").and_then(Json::items).unwrap_or_default();
     let next = links.iter().find(|link| link.get("relation").and_then(Json::as_str) == Some("next"))?;
     let url = next.get("url").and_then(Json::as_str)?;
-    Some(url.strip_prefix(base).unwrap_or(url).to_owned())
+    // A server may call itself by the name in our request.
+    url.split_once("/fhir").map(|(_, rest)| rest.to_owned())
 }
