@@ -69,7 +69,7 @@ impl Default for Limits {
         Limits {
             step_units_max: 1_000,
             effects_ahead_max: 50_000,
-            visible_bytes_max: 16 << 20,
+            visible_bytes_max: 8 << 20,
             transaction_bytes_max: 8 << 20,
             inferred_deletes_percent: 1,
             inferred_deletes_at_least: 10,

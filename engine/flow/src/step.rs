@@ -27,6 +27,9 @@ use std::{
 
 /// Entries, rows and units that one call works on before others get their turn; no more than one page or step above it.
 const WORK_AT_ONCE: usize = 1_024;
+/// .. and beside the input that brings captured entries or makes them durable: in a flood the journal comes first, for
+/// until then the source must keep its log. The fold goes on with what the source leaves it, from memory or read back.
+const WORK_BESIDE_CAPTURE: usize = 64;
 
 /// One pipeline's step machine.
 pub struct Flow {
@@ -188,6 +191,10 @@ impl Flow {
     /// the outputs say, in their order.
     pub fn step(&mut self, now: Timestamp, input: FlowInput, state: &mut dyn StateTxn) -> Vec<FlowOutput> {
         let mut out = Vec::new();
+        let room = match &input {
+            FlowInput::Captured(_) | FlowInput::Appended { .. } => WORK_BESIDE_CAPTURE,
+            _ => WORK_AT_ONCE,
+        };
         match input {
             FlowInput::Open { journal, decisions, term, resume } => {
                 self.open(journal, decisions, term, resume, state, &mut out);
@@ -204,7 +211,7 @@ impl Flow {
             FlowInput::CheckpointDue => self.checkpoint_due = true,
             FlowInput::Tick => self.tick(now, &mut out),
         }
-        self.work(state, &mut out);
+        self.work(room, state, &mut out);
         if self.stage == Stage::Live && !self.replaying {
             self.reopen_if_due(now, &mut out);
             self.deliver.pump(now, state, &mut out);
@@ -212,9 +219,9 @@ impl Flow {
         out
     }
 
-    fn work(&mut self, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
+    fn work(&mut self, room: usize, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
         self.worked = 0;
-        while self.worked < WORK_AT_ONCE {
+        while self.worked < room {
             self.worked += 1;
             if self.checkpoint_due && self.may_checkpoint() {
                 // What the checkpoint makes durable is the state behind this step: nothing may be folded behind the place.
@@ -412,7 +419,9 @@ impl Flow {
     /// Whether captured entries are welcome. False while there is no room for them before the fold, or none is wanted.
     pub fn wants_capture(&self) -> bool {
         const APPENDS_AHEAD: usize = 64;
-        self.stage == Stage::Live && self.appends.len() < APPENDS_AHEAD
+        // A batch is about a megabyte, and one flush takes all that wait.
+        const CAPTURES_AHEAD: usize = 4;
+        self.stage == Stage::Live && self.ingest.captures < CAPTURES_AHEAD && self.appends.len() < APPENDS_AHEAD
     }
 
     /// When `Tick` is wanted, at the latest.
