@@ -43,7 +43,7 @@ pub fn decide(state: &AggregateState, cause: &Cause, rules: &RuleSet<'_>) -> Vec
             if *deleted {
                 return gone(draft);
             }
-            met::meet(draft, &Met { version, current: Some(body), over: None, create: false })
+            met::meet(draft, &Met { version, current: Some(body), over: None, create: false, last: false })
         }
         Cause::Reviewed { id, answer, .. } => review(Draft::new(state, rules, vec![Entry::cite(*id)]), *answer),
         // Of a system that this pipeline does not write to: no effect of ours is meant.
@@ -138,7 +138,8 @@ fn decide_acked(draft: Draft<'_>, acked: &Acked) -> Vec<Decision> {
     match &acked.outcome {
         Outcome::Accepted { .. } | Outcome::Observed => Vec::new(),
         Outcome::Stale { version, current, over } => {
-            met::meet(draft, &Met { version, current: current.as_ref(), over: over.as_ref(), create })
+            let last = draft.state.last_effect == Some(acked.effect);
+            met::meet(draft, &Met { version, current: current.as_ref(), over: over.as_ref(), create, last })
         }
         Outcome::Rejected { code, .. } => rejected(draft, acked, create, code),
         Outcome::Gone { .. } => gone(draft),

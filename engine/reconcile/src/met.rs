@@ -22,6 +22,8 @@ pub(crate) struct Met<'a> {
     pub over: Option<&'a Json>,
     /// Whether our write was meant as a create.
     pub create: bool,
+    /// Whether our write was the last one decided.
+    pub last: bool,
 }
 
 pub(crate) fn meet(mut draft: Draft<'_>, met: &Met<'_>) -> Vec<Decision> {
@@ -61,7 +63,7 @@ pub(crate) fn meet(mut draft: Draft<'_>, met: &Met<'_>) -> Vec<Decision> {
             draft.finish(Verdict::Unchanged, Rule::Equal)
         }
         (Standing::Free, _) if has_narrative(&draft.foreign_after()) => hold_narrative(draft),
-        (Standing::Free, _) if draft.state.met.as_deref() == Some(met.version) => {
+        (Standing::Free, _) if met.last && draft.state.met.as_deref() == Some(met.version) => {
             draft.trace("we wrote over this very version, and the target kept it");
             draft.finish(Verdict::Parked(NOT_TAKEN.into()), Rule::Refused)
         }

@@ -424,7 +424,7 @@ impl World {
     pub fn print(&self) {
         for entry in &self.journal {
             let text = format!("{:?}", entry.entry);
-            println!("journal {} t{} {}", entry.header.id, entry.header.term.0, &text[..text.len().min(110)]);
+            println!("journal {} t{} {}", entry.header.id, entry.header.term.0, &text[..text.len().min(260)]);
         }
         for record in &self.decisions {
             let what = match &record.record {

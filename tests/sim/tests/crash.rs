@@ -155,6 +155,10 @@ fn the_worst_days_of_a_clinic_lose_nothing() {
 fn edits_of_others_stay_where_no_map_owns_them_and_stop_nothing() {
     for seed in seeds() {
         println!("seed {seed}");
-        run(seed, small(), Faults { crashes: true, replies: true, foreign: true }).check();
+        let mut world = run(seed, small(), Faults { crashes: true, replies: true, foreign: true });
+        if std::env::var_os("LOCKSTEP_SHOW").is_some() {
+            world.print();
+        }
+        world.check();
     }
 }
