@@ -34,8 +34,6 @@ pub struct World {
     pub cluster: Cluster,
     /// How often the slot was made, as far as the test knows.
     pub slots: usize,
-    /// Whether effects may be left that wait for a row which is not there.
-    pub may_wait: bool,
     folder: tempfile::TempDir,
 }
 
@@ -68,7 +66,7 @@ impl World {
             Settings { chunk_rows: shape.chunk_rows, ..Settings::new(source, target.base_url(), shape.flag.profile()) };
         let engine = Engine::create(folder.path(), settings);
         engine.activate();
-        World { engine, target, cluster, slots: 1, may_wait: true, folder }
+        World { engine, target, cluster, slots: 1, folder }
     }
 
     /// The folder of configuration, data and outputs.
