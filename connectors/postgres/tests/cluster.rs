@@ -23,7 +23,6 @@ log_min_messages = warning
 # Sessions that set synchronous_commit = on wait for a standby that never comes.
 synchronous_standby_names = 'nobody'
 synchronous_commit = local
-ssl = on
 ";
 
 /// A running server.
@@ -31,6 +30,8 @@ pub struct Cluster {
     pub bin: PathBuf,
     pub dir: PathBuf,
     pub port: u16,
+    /// Whether it speaks TLS: not every build can.
+    pub tls: bool,
     guard: Child,
 }
 
@@ -95,11 +96,16 @@ impl Cluster {
             std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
         write(&data.join("pg_hba.conf"), &format!("{host}{trust}"));
         let sockets = dir.display();
+        let tls = command(&bin.join("postgres")).args(["-C", "ssl", "-c", "ssl=on", "-D"]).arg(&data).output();
+        let tls = tls.is_ok_and(|asked| asked.status.success());
+        let ssl = if tls { "ssl = on" } else { "" };
         write(
             &data.join("postgresql.auto.conf"),
-            &format!("{SETTINGS}port = {port}\nunix_socket_directories = '{sockets}'\n{settings}\n"),
+            &format!("{SETTINGS}{ssl}\nport = {port}\nunix_socket_directories = '{sockets}'\n{settings}\n"),
         );
-        certificate(&data, &dir);
+        if tls {
+            certificate(&data, &dir);
+        }
         let script =
             "\"$0\" -D \"$1\" >\"$2/log\" 2>&1 & server=$!; read -r _; kill -INT $server; wait $server; rm -rf \"$2\"";
         let guard = command(Path::new("sh"))
@@ -112,7 +118,7 @@ impl Cluster {
             .stderr(Stdio::null())
             .spawn()
             .expect("a shell");
-        let cluster = Cluster { bin, dir, port, guard };
+        let cluster = Cluster { bin, dir, port, tls, guard };
         cluster.wait();
         Some(cluster)
     }
@@ -137,6 +143,12 @@ impl Cluster {
         {
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Its version as a number: 150018.
+    pub async fn version(&self) -> i32 {
+        let version = "SELECT current_setting('server_version_num')::int4";
+        self.sql("postgres").await.query_one(version, &[]).await.expect("a version").get(0)
     }
 
     /// A session as superuser.
