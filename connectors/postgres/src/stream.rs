@@ -5,7 +5,8 @@
 //! decided elsewhere: [`Status`] hears it through the handle, after the entries are durable (J10).
 //! * Entries come in the order of their positions. A row is held back until the next message says whether it is alone.
 //! * `Schema` precedes the first row that cites it. Chunks stand between transactions, behind their high mark (J8).
-//! * A keepalive's position becomes an entry, at most one per silent `heartbeat`, and never inside a transaction (J35).
+//! * A position without a change of ours (a keepalive, a transaction of other tables) becomes an entry, at most one per
+//!   `heartbeat` in which nothing of ours came, and never inside a transaction (J35).
 
 use crate::{
     batch::Batch,
@@ -195,6 +196,9 @@ impl Stream {
         }
         if transaction.end(commit, end, at, &mut self.batch)? {
             (self.passed, self.moved_at) = (end, Instant::now());
+        } else {
+            // Others are busy and we are not: no silence comes in which a keepalive would tell.
+            self.heartbeat(end);
         }
         self.settle()
     }
@@ -205,6 +209,10 @@ impl Stream {
         if reply {
             self.status.reply();
         }
+        self.heartbeat(end);
+    }
+
+    fn heartbeat(&mut self, end: Lsn) {
         let idle = self.transaction.is_none() && self.moved_at.elapsed() >= self.options.heartbeat;
         if idle && end > self.passed {
             self.batch.heartbeat(end);

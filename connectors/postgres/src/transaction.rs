@@ -24,7 +24,8 @@ impl Transaction {
         self.xid
     }
 
-    /// The place of the next change. The same at every delivery: it counts what the server sends, not what we make of it.
+    /// The place of the next change of ours. The same at every delivery under one configuration; under another one the whole
+    /// transaction is numbered anew, because of what was delivered without its end nothing stands (J11).
     pub(crate) fn next_position(&mut self) -> Result<SourcePosition, Error> {
         let next = self.ordinal.checked_add(1);
         self.ordinal = next.ok_or_else(|| Error::Protocol("more changes than can be numbered".to_owned()))?;

@@ -229,6 +229,20 @@ async fn an_idle_source_writes_its_place_down_and_restarts_without_a_gap() {
     capture.until_rows(1).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neighbours_that_are_never_silent_do_not_keep_the_servers_log() {
+    let Some(cluster) = cluster() else { return };
+    let setup = Setup::new(cluster, TABLE).await;
+    setup.run("CREATE TABLE elsewhere (id int8)").await;
+    let mut capture = ready(&setup).await;
+    let busy = cluster.sql(&setup.name).await;
+    let busy = tokio::spawn(async move {
+        while busy.batch_execute("INSERT INTO elsewhere SELECT generate_series(1, 100)").await.is_ok() {}
+    });
+    capture.until("heartbeats", |capture| capture.count(|entry| matches!(entry, Entry::Heartbeat { .. })) >= 2).await;
+    busy.abort();
+}
+
 #[tokio::test]
 async fn status_updates_go_on_while_nobody_reads() {
     let Some(cluster) = cluster() else { return };
