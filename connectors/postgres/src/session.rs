@@ -43,6 +43,10 @@ pub(crate) const SETTINGS: [(&str, &str); 14] = [
     ("synchronous_commit", "local"),
 ];
 
+/// Limits that not every version knows: a chunk, a fence and a decoded transaction take as long as they take.
+pub(crate) const PATIENCE: &str = "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings \
+     WHERE name IN ('transaction_timeout', 'idle_session_timeout')";
+
 /// A connected byte stream.
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Duplex for T {}
@@ -203,7 +207,9 @@ impl Sql {
             // Whoever waits for an answer gets the error too; here it has no reader.
             let _ = connection.await;
         });
-        Ok(Sql { client, address, _connection: Task(task) })
+        let sql = Sql { client, address, _connection: Task(task) };
+        sql.run("setting up the session", PATIENCE).await?;
+        Ok(sql)
     }
 
     /// Runs statements and returns the rows of all of them.

@@ -2,7 +2,12 @@
 //!
 //! Generic over the byte stream. Reads frames borrowed from one buffer; never looks into what a change says.
 
-use crate::{config::Options, error::Error, position::Lsn, session::SETTINGS};
+use crate::{
+    config::Options,
+    error::Error,
+    position::Lsn,
+    session::{PATIENCE, SETTINGS},
+};
 use bytes::{Buf, BytesMut};
 use postgres_protocol::{
     authentication::{md5_hash, sasl},
@@ -13,6 +18,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 
 /// Room for one read. Larger messages grow the buffer as they must.
 const READ_BYTES: usize = 256 << 10;
+/// A buffer that one huge row made is not kept for the life of the connection.
+const KEPT_BYTES_MAX: usize = 8 << 20;
 /// No message of PostgreSQL is longer.
 const MESSAGE_BYTES_MAX: usize = 1 << 30;
 
@@ -85,6 +92,9 @@ impl<R: AsyncRead + Unpin> Frames<R> {
     fn make_room(&mut self) {
         self.buffer.advance(self.at);
         self.at = 0;
+        if self.buffer.is_empty() && self.buffer.capacity() > KEPT_BYTES_MAX {
+            self.buffer = BytesMut::new();
+        }
         self.buffer.reserve(READ_BYTES);
     }
 
@@ -146,6 +156,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         wire.flush().await?;
         wire.login(options).await?;
         wire.until_ready("logging in").await?;
+        wire.query("setting up the session", PATIENCE).await?;
         Ok(wire)
     }
 
