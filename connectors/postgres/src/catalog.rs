@@ -40,15 +40,22 @@ pub(crate) struct Shape {
     pub(crate) ordered: bool,
     /// The server's estimate of its rows.
     pub(crate) estimate: u64,
+    /// What a row takes on the server's disk, about; 0 if nobody knows.
+    row_bytes: u64,
     partitioned: bool,
 }
+
+/// What a chunk's rows may take on the server's disk, about; in memory it is a few times as much.
+const CHUNK_BYTES: u64 = 8 << 20;
 
 /// `replica identity using index` makes that index's columns the key: a delete carries no others.
 fn shape_sql(table: &TableName) -> String {
     let (schema, name) = split(table).unwrap_or_default();
     format!(
         "SELECT a.attname, a.atttypid::oid, k.place, c.relkind, greatest(c.reltuples, 0)::int8, \
-         getdatabaseencoding(), pg_current_snapshot() \
+         getdatabaseencoding(), pg_current_snapshot(), \
+         CASE WHEN c.reltuples >= 1 THEN (pg_table_size(c.oid) / c.reltuples)::int8 \
+              WHEN pg_table_size(c.oid) > {CHUNK_BYTES} THEN current_setting('block_size')::int8 ELSE 0 END \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' \
          LEFT JOIN pg_index i ON i.indrelid = c.oid \
@@ -103,8 +110,15 @@ impl Shape {
             key,
             ordered,
             estimate: text(first, 4).parse().unwrap_or_default(),
+            row_bytes: text(first, 7).parse().unwrap_or_default(),
             partitioned: text(first, 3) == "p",
         })
+    }
+
+    /// Rows of a chunk: `max`, or fewer where rows are wide (documents, images), because a chunk is held in memory.
+    pub(crate) fn chunk_rows(&self, max: usize) -> usize {
+        let fit = CHUNK_BYTES.checked_div(self.row_bytes).and_then(|fit| usize::try_from(fit).ok());
+        fit.unwrap_or(max).clamp(1, max.max(1))
     }
 
     /// Whether the key holds dates or times, whose extremes have no place in our order.
@@ -234,7 +248,14 @@ mod tests {
     fn a_chunk_goes_on_behind_a_key_of_several_columns() {
         let key = ["b".to_owned(), "a".to_owned()];
         let plan = Plan::new(&schema(&"public.T x".into(), [("a", 20), ("b", 25), ("c", 1700)], &key));
-        let shape = Shape { plan: Arc::new(plan), key: key.to_vec(), ordered: true, estimate: 0, partitioned: false };
+        let shape = Shape {
+            plan: Arc::new(plan),
+            key: key.to_vec(),
+            ordered: true,
+            estimate: 0,
+            row_bytes: 0,
+            partitioned: false,
+        };
         let after = RowKey::encode([Cell::Text("it's"), Cell::Int(-7)]).unwrap();
         assert_eq!(
             shape.select(Some(&after), 10).unwrap(),
@@ -242,5 +263,8 @@ mod tests {
              ('it''s'::text, '-7'::int8) ORDER BY \"b\" COLLATE \"C\", \"a\" LIMIT 10"
         );
         assert!(shape.select(Some(&RowKey::encode([Cell::Int(1)]).unwrap()), 10).is_err());
+        assert_eq!(shape.chunk_rows(10_000), 10_000);
+        let wide = |row_bytes| Shape { row_bytes, ..shape.clone() }.chunk_rows(10_000);
+        assert_eq!((wide(200), wide(1 << 20), wide(1 << 40)), (10_000, 8, 1), "wide rows come in smaller chunks");
     }
 }

@@ -8,13 +8,13 @@ use crate::{
     batch::Batch,
     error::Error,
     session::Task,
-    snapshot::{ChunkRead, Read, Verdict, precedes},
+    snapshot::{ChunkRead, Read, Seen, Verdict},
 };
 use model::{Chunk, SnapshotMark, SourcePosition};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::PoisonError};
 use tokio::sync::mpsc;
 
-/// How many numbers of transactions are kept before those that no snapshot can miss are looked for.
+/// How many numbers of transactions are kept before those that no chunk can miss any more are looked for.
 const DELIVERED_KEPT: usize = 1 << 16;
 
 /// What the stream saw of a read's marks.
@@ -66,8 +66,7 @@ pub(crate) struct Handoff {
     /// Transactions delivered since the connection began, each with its place among them.
     delivered: Vec<(u64, u32)>,
     count: u64,
-    /// The oldest transaction that ran when the last chunk was read: older ones are visible to all later chunks.
-    oldest_running: Option<u64>,
+    seen: Seen,
     _task: Task,
 }
 
@@ -77,6 +76,7 @@ impl Handoff {
         reads: mpsc::Receiver<Result<Read, Error>>,
         verdicts: mpsc::Sender<Verdict>,
         nonce: String,
+        seen: Seen,
         task: Task,
     ) -> Handoff {
         Handoff {
@@ -87,7 +87,7 @@ impl Handoff {
             marks: BTreeMap::new(),
             delivered: Vec::new(),
             count: 0,
-            oldest_running: None,
+            seen,
             _task: task,
         }
     }
@@ -152,7 +152,9 @@ impl Handoff {
         let visible = read.chunk.as_ref().map(|chunk| &chunk.visible);
         let missed = visible
             .is_some_and(|visible| self.delivered.iter().any(|(place, xid)| *place <= before && !visible.sees(*xid)));
-        self.oldest_running = visible.map(|visible| visible.oldest_running).or(self.oldest_running);
+        if let Some(visible) = visible {
+            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(visible.clone());
+        }
         self.forget();
         let verdict = if missed { Verdict::Again } else { Verdict::Taken };
         // Its room is never used up: the task waits for each verdict. A task that has ended needs none.
@@ -161,8 +163,9 @@ impl Handoff {
     }
 
     fn forget(&mut self) {
-        if let Some(oldest) = self.oldest_running {
-            self.delivered.retain(|(_, xid)| !precedes(*xid, oldest));
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seen) = &*seen {
+            self.delivered.retain(|(_, xid)| !seen.sees(*xid));
         }
     }
 }
@@ -184,7 +187,21 @@ mod tests {
     fn handoff() -> (Handoff, mpsc::Sender<Result<Read, Error>>, mpsc::Receiver<Verdict>) {
         let (send, reads) = mpsc::channel(1);
         let (verdicts, heard) = mpsc::channel(4);
-        (Handoff::new(reads, verdicts, "n".into(), Task(tokio::spawn(async {}))), send, heard)
+        (Handoff::new(reads, verdicts, "n".into(), Seen::default(), Task(tokio::spawn(async {}))), send, heard)
+    }
+
+    #[tokio::test]
+    async fn memory_stays_bounded_while_an_open_transaction_holds_up_the_first_chunk() {
+        let (mut handoff, _send, _heard) = handoff();
+        for xid in 101..=400_000 {
+            // The reader looks again and again: 100 runs on, all others that were delivered have ended.
+            *handoff.seen.lock().unwrap() = Visible::parse(&format!("100:{xid}:100"));
+            handoff.delivered(xid);
+        }
+        assert!(handoff.delivered.len() <= DELIVERED_KEPT, "{}", handoff.delivered.len());
+        handoff.delivered(100);
+        handoff.forget();
+        assert!(handoff.delivered.iter().any(|(_, xid)| *xid == 100), "a chunk may still miss it");
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 //! What needs a superuser or an owner (publication, grants, settings) is printed for them and never tried.
 
 use crate::{
-    catalog::quoted,
+    catalog::{Shape, quoted},
     config::{Options, split},
     error::Error,
     session::{Sql, connect, identifier, literal},
@@ -224,8 +224,11 @@ async fn publication(
     let name = options.name();
     let list = |tables: &[&Found]| tables.iter().map(|found| quoted(&found.table)).collect::<Vec<_>>().join(", ");
     let partitioned = tables.iter().any(|found| found.partitioned);
+    // From 18 on it can publish stored generated columns: then stream and chunk would differ in shape.
+    let generated = if version >= 180_000 { "pubgencols <> 'n'" } else { "false" };
     let query = format!(
-        "SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate, pubviaroot FROM pg_publication WHERE pubname = {}",
+        "SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate, pubviaroot, {generated} \
+         FROM pg_publication WHERE pubname = {}",
         literal(&name)
     );
     let rows = sql.rows("looking at the publication", &query).await?;
@@ -242,6 +245,12 @@ async fn publication(
         found.add(
             format!("the publication {name} leaves out some kinds of change"),
             format!("ALTER PUBLICATION {name} SET (publish = 'insert, update, delete, truncate');"),
+        );
+    }
+    if text(row, 2) == "t" {
+        found.add(
+            format!("the publication {name} publishes generated columns, and they are not captured"),
+            format!("ALTER PUBLICATION {name} SET (publish_generated_columns = none);"),
         );
     }
     if partitioned && text(row, 1) != "t" {
@@ -291,7 +300,7 @@ async fn narrowed(sql: &Sql, options: &Options, found: &mut Problems) -> Result<
             found.add(
                 format!("the publication {name} {what} of {table}"),
                 format!(
-                    "ALTER PUBLICATION {name} DROP TABLE {0}; ALTER PUBLICATION {name} ADD TABLE {0};",
+                    "BEGIN; ALTER PUBLICATION {name} DROP TABLE {0}; ALTER PUBLICATION {name} ADD TABLE {0}; COMMIT;",
                     quoted(&table)
                 ),
             );
@@ -302,8 +311,7 @@ async fn narrowed(sql: &Sql, options: &Options, found: &mut Problems) -> Result<
 
 /// What is allowed and worth knowing.
 async fn notes(sql: &Sql, options: &Options) -> Result<(), Error> {
-    let query =
-        "SELECT current_setting('max_slot_wal_keep_size'), current_setting('server_version_num')::int4 < 180000";
+    let query = "SELECT current_setting('max_slot_wal_keep_size')";
     for row in sql.rows("looking at the server", query).await? {
         let keep = text(&row, 0);
         if keep == "-1" {
@@ -318,6 +326,9 @@ async fn notes(sql: &Sql, options: &Options) -> Result<(), Error> {
         }
     }
     for table in &options.tables {
+        if let Some(Shape { ordered: false, estimate, .. }) = Shape::read(sql, table).await? {
+            tracing::warn!(%table, rows_estimate = estimate, "the order of its key is not reproduced here: its first read is one chunk, held in memory whole");
+        }
         let (schema, name) = split(table).unwrap_or_default();
         let query = format!(
             "SELECT a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace \

@@ -38,6 +38,8 @@ pub(crate) struct SlotState {
 pub(crate) struct Identity {
     pub(crate) system: String,
     pub(crate) timeline: String,
+    /// Where its log ended when it was asked.
+    pub(crate) end: Lsn,
 }
 
 impl Identity {
@@ -45,8 +47,9 @@ impl Identity {
     pub(crate) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<Identity, Error> {
         let rows = wire.query("identifying the server", "IDENTIFY_SYSTEM").await?;
         match rows.first().map(Vec::as_slice) {
-            Some([Some(system), Some(timeline), ..]) => {
-                Ok(Identity { system: system.clone(), timeline: timeline.clone() })
+            Some([Some(system), Some(timeline), Some(end), ..]) => {
+                let end = Lsn::parse(end).ok_or_else(|| Error::Protocol("a log without an end".to_owned()))?;
+                Ok(Identity { system: system.clone(), timeline: timeline.clone(), end })
             }
             _ => Err(Error::Protocol("the server does not say who it is".to_owned())),
         }
@@ -181,6 +184,10 @@ pub(crate) fn check(
         _ if recorded.is_some_and(|recorded| here.differs(recorded).is_some()) => {
             recorded.and_then(|recorded| here.differs(recorded)).unwrap_or_default()
         }
+        // Nothing was ever captured that had not reached the server's disk, so the server has lost it.
+        _ if here.end < passed => {
+            format!("the server's log ends at {}, before the journal at {passed}: an older copy was restored", here.end)
+        }
         None => format!("the slot {name} is gone"),
         Some(slot) if slot.plugin != "pgoutput" || slot.database != options.address.database => {
             format!("the slot {name} is another one (plugin {}, database {})", slot.plugin, slot.database)
@@ -241,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_slot_behind_the_journal_is_gone_on_from_and_every_other_is_a_gap() {
-        let here = Identity { system: "7".into(), timeline: "1".into() };
+        let here = Identity { system: "7".into(), timeline: "1".into(), end: Lsn(200) };
         let verdict =
             |slot: Option<SlotState>, recorded: &str| check(&options(), slot.as_ref(), &here, Some(recorded), Lsn(100));
         assert_eq!(verdict(Some(slot(100)), "systemid=7 timeline=1"), Ok(()));
@@ -263,5 +270,12 @@ mod tests {
                 other => panic!("{words}: {other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn a_server_that_was_restored_from_an_older_copy_is_a_gap_although_its_slot_is_behind() {
+        let here = Identity { system: "7".into(), timeline: "1".into(), end: Lsn(99) };
+        let verdict = check(&options(), Some(&slot(40)), &here, Some("systemid=7 timeline=1"), Lsn(100));
+        assert!(matches!(verdict, Err(OpenFault::Gap { what, .. }) if what.contains("older copy")));
     }
 }

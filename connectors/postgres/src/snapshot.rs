@@ -33,7 +33,7 @@ const TELL_AFTER: Duration = Duration::from_secs(5);
 /// What `pg_current_snapshot()` said.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Visible {
-    pub(crate) oldest_running: u64,
+    oldest_running: u64,
     next: u64,
     running: BTreeSet<u64>,
 }
@@ -64,7 +64,7 @@ impl Visible {
 }
 
 /// Whether `xid` is older than the full number `than`.
-pub(crate) fn precedes(xid: u32, than: u64) -> bool {
+fn precedes(xid: u32, than: u64) -> bool {
     xid.wrapping_sub(low_half(than)).cast_signed() < 0
 }
 
@@ -116,6 +116,10 @@ impl Place {
     }
 }
 
+/// What the newest snapshot saw that was taken before every chunk on its way to the stream: a transaction that it saw is
+/// missed by none of them. Written by the reader while no chunk is on its way, and by the stream when one has arrived.
+pub(crate) type Seen = Arc<Mutex<Option<Visible>>>;
+
 /// How far the first read is, shared with the source's handle.
 pub(crate) type Progress = Arc<Mutex<Vec<TableProgress>>>;
 
@@ -126,6 +130,7 @@ pub(crate) struct SnapshotReader {
     /// Tells this connection's marks from those of earlier ones.
     pub(crate) nonce: String,
     pub(crate) progress: Progress,
+    pub(crate) seen: Seen,
     pub(crate) reads: mpsc::Sender<Result<Read, Error>>,
     pub(crate) verdicts: mpsc::Receiver<Verdict>,
 }
@@ -196,7 +201,8 @@ impl SnapshotReader {
         let (shape, visible) = Shape::read_for_chunk(&self.sql, &at.table).await?.ok_or_else(gone)?;
         let unreadable = || Error::Protocol("a snapshot that cannot be read".to_owned());
         let visible = Visible::parse(&visible).ok_or_else(unreadable)?;
-        let select = shape.select(at.after.as_ref(), self.options.chunk_rows)?;
+        let limit = shape.chunk_rows(self.options.chunk_rows);
+        let select = shape.select(at.after.as_ref(), limit)?;
         let found = self.sql.rows("reading a chunk", &select).await?;
         // The mark's own transaction begins behind the reading one's end.
         self.sql.run("ending a chunk", &format!("COMMIT; {}", self.mark_sql("high", mark))).await?;
@@ -217,7 +223,7 @@ impl SnapshotReader {
         if shape.has_clock_key() {
             rows.iter().try_for_each(|row| shape.key_of(row).map(drop))?;
         }
-        let last = !shape.ordered || rows.len() < self.options.chunk_rows;
+        let last = !shape.ordered || rows.len() < shape.chunk_rows(self.options.chunk_rows);
         let to = match rows.last() {
             Some(row) if !last => Some(shape.key_of(row)?),
             _ => None,
@@ -239,7 +245,11 @@ impl SnapshotReader {
     async fn running_have_ended(&self) -> Result<(), Error> {
         let look = || async {
             let text = self.sql.one("looking at running transactions", "SELECT pg_current_snapshot()").await?;
-            Visible::parse(&text).ok_or_else(|| Error::Protocol("a snapshot that cannot be read".to_owned()))
+            let look =
+                Visible::parse(&text).ok_or_else(|| Error::Protocol("a snapshot that cannot be read".to_owned()));
+            let look = look?;
+            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(look.clone());
+            Ok::<_, Error>(look)
         };
         let (first, since, mut told) = (look().await?, Instant::now(), false);
         while !look().await?.all_ended_of(&first) {

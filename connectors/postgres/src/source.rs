@@ -16,10 +16,10 @@ use crate::{
     relation::Relations,
     session::{Bytestream, Sql, Task, connect, literal},
     slot::{self, Identity, SlotState},
-    snapshot::{Place as ReadPlace, Progress, SnapshotReader},
+    snapshot::{Place as ReadPlace, Progress, Seen, SnapshotReader},
     status::Status,
     stream::Stream,
-    wire::Wire,
+    wire::{Frames, Wire},
 };
 use model::{Entry, SnapshotMark, SourcePosition, TableName};
 use ports::{
@@ -29,7 +29,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
-use tokio::sync::mpsc;
+use tokio::{
+    io::{ReadHalf, WriteHalf},
+    sync::mpsc,
+};
 
 /// Status updates go at least this often, and three times in the server's own patience.
 const UPDATE_EVERY_MAX: Duration = Duration::from_secs(10);
@@ -116,10 +119,14 @@ impl PostgresSource {
         } else {
             self.new_slot(&sql, &mut wire, &here, &mut batch).await.map_err(Fault::from)?
         };
+        let (frames, write) = wire.start(&self.start_command(passed)).await.map_err(Fault::from)?;
         if resume.started {
-            self.start_new_tables(&resume, passed, &mut batch);
+            // Once more, now that nobody else can move it: the server silently begins where its slot stands (J10).
+            let slot = SlotState::find(&sql, &options.name()).await.map_err(Fault::from)?;
+            slot::check(options, slot.as_ref(), &here, resume.identity.as_deref(), passed)?;
+            self.start_tables(&resume, passed, &mut batch);
         }
-        Ok(self.streaming(sql, wire, resume, passed, batch).await.map_err(Fault::from)?)
+        Ok(self.streaming(sql, frames, write, resume, passed, batch).await.map_err(Fault::from)?)
     }
 
     /// Wanted and not started: whatever slot is there holds nothing of ours (J6).
@@ -144,19 +151,32 @@ impl PostgresSource {
         Ok(point)
     }
 
-    /// Tables that the configuration names and the journal does not know yet.
-    fn start_new_tables(&self, resume: &Resume, passed: Lsn, batch: &mut Batch) {
-        let new: Vec<TableName> =
-            self.options.tables.iter().filter(|table| !resume.tables.contains_key(*table)).cloned().collect();
-        if !new.is_empty() {
-            batch.snapshot(SnapshotMark::Started { tables: new, at: passed.position() });
+    /// Starts the tables that the journal does not know yet, and those that it knows and the configuration leaves out: their
+    /// changes are missed from here on, so nobody may take them for read when they are named again.
+    fn start_tables(&self, resume: &Resume, passed: Lsn, batch: &mut Batch) {
+        const UNREAD: TableResume = TableResume::Open { next_chunk: 0, done_upto: None };
+        let named = &self.options.tables;
+        let new = named.iter().filter(|table| !resume.tables.contains_key(*table));
+        let known = resume.tables.iter().filter(|(_, state)| **state != UNREAD).map(|(table, _)| table);
+        let tables: Vec<TableName> = new.chain(known.filter(|table| !named.contains(table))).cloned().collect();
+        if !tables.is_empty() {
+            batch.snapshot(SnapshotMark::Started { tables, at: passed.position() });
         }
+    }
+
+    fn start_command(&self, from: Lsn) -> String {
+        let name = self.options.name();
+        format!(
+            "START_REPLICATION SLOT \"{name}\" LOGICAL {from} \
+             (proto_version '1', publication_names '\"{name}\"', messages 'true')"
+        )
     }
 
     async fn streaming(
         &self,
         sql: Sql,
-        wire: Wire<Bytestream>,
+        frames: Frames<ReadHalf<Bytestream>>,
+        write: WriteHalf<Bytestream>,
         resume: Resume,
         passed: Lsn,
         batch: Batch,
@@ -170,18 +190,12 @@ impl PostgresSource {
             sql.one("reading a setting", "SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout'").await?;
         let patience = Duration::from_millis(timeout.parse().unwrap_or(0));
         let every = if patience.is_zero() { UPDATE_EVERY_MAX } else { UPDATE_EVERY_MAX.min(patience / 3) };
-        let name = options.name();
-        let start = format!(
-            "START_REPLICATION SLOT \"{name}\" LOGICAL {passed} \
-             (proto_version '1', publication_names '\"{name}\"', messages 'true')"
-        );
-        let (frames, write) = wire.start(&start).await?;
         let status = Arc::new(Status::default());
         status.confirm(passed);
         let updates = Arc::clone(&status).run(write, every);
         let (handoff, progress) = self.first_read(&resume, &shapes).await?;
         let stream = Stream {
-            name,
+            name: options.name(),
             frames,
             pace: Pace::new(matches!(options.address.place, Place::Tcp(..))),
             relations: Relations::new(&options.tables, &shapes),
@@ -228,6 +242,7 @@ impl PostgresSource {
         let pid = sql.one("looking at the session", "SELECT pg_backend_pid()").await?;
         let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_micros());
         let nonce = format!("{pid}.{micros}");
+        let seen = Seen::default();
         let (reads_in, reads) = mpsc::channel(1);
         let (verdicts, verdicts_out) = mpsc::channel(4);
         let reader = SnapshotReader {
@@ -235,11 +250,12 @@ impl PostgresSource {
             options: Arc::clone(&self.options),
             nonce: nonce.clone(),
             progress: Arc::clone(&progress),
+            seen: Arc::clone(&seen),
             reads: reads_in,
             verdicts: verdicts_out,
         };
         let task = Task(tokio::spawn(reader.run(tables)));
-        Ok((Some(Handoff::new(reads, verdicts, nonce, task)), progress))
+        Ok((Some(Handoff::new(reads, verdicts, nonce, seen, task)), progress))
     }
 
     async fn removed(&self) -> Result<Vec<String>, Error> {
@@ -252,7 +268,6 @@ impl PostgresSource {
         } else if slot::drop(&sql, &name).await? {
             said.push(format!("dropped the slot {name}"));
         }
-        debug_assert!(SlotState::find(&sql, &name).await?.is_none(), "the slot was dropped");
         let publication = format!("SELECT 1 FROM pg_publication WHERE pubname = {}", literal(&name));
         if !sql.rows("looking at the publication", &publication).await?.is_empty() {
             match sql.run("dropping the publication", &format!("DROP PUBLICATION \"{name}\"")).await {

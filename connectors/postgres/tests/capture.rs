@@ -253,6 +253,9 @@ impl Shadow {
             Entry::Commit { commit, .. } => self.close(commit, upto),
             Entry::Chunk(chunk) => self.chunk(chunk),
             Entry::Snapshot { mark: SnapshotMark::Ready { table, .. }, .. } => self.ready.push(table.clone()),
+            Entry::Snapshot { mark: SnapshotMark::Started { tables, .. }, .. } => {
+                self.ready.retain(|table| !tables.contains(table));
+            }
             _ => {}
         }
     }

@@ -174,3 +174,21 @@ async fn an_empty_table_is_one_empty_chunk_and_a_new_table_is_read_later() {
     );
     equals_source(&mut capture).await;
 }
+
+#[tokio::test]
+async fn a_table_that_was_left_out_for_a_while_is_read_again() {
+    let Some(cluster) = cluster() else { return };
+    let setup = Setup::new(cluster, TABLES).await;
+    let mut capture = setup.capture(&["public.a", "public.e"]);
+    capture.open().await;
+    capture.until_ready().await;
+    capture.options.tables = vec!["public.e".into()];
+    capture.crash_and_open().await;
+    setup.run("DELETE FROM a WHERE id < 30; UPDATE a SET name = 'missed' WHERE id > 900").await;
+    equals_source(&mut capture).await;
+    assert_ne!(capture.resume.tables[&TableName::from("public.a")], TableResume::Ready, "what it missed is gone");
+    capture.options.tables = vec!["public.a".into(), "public.e".into()];
+    capture.crash_and_open().await;
+    capture.until_ready().await;
+    assert_eq!(equals_source(&mut capture).await.inferred, 9, "rows that were deleted unseen");
+}
