@@ -2,7 +2,7 @@
 
 use crate::{Boxed, Fault};
 use model::{EffectId, Hash, Json, Outcome, RequestId, Unit, Write};
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 /// Writes effects to a system.
 ///
@@ -27,8 +27,8 @@ pub trait Sink: Send + Sync {
     fn prerequisites(&self, probe: bool) -> Boxed<'_, Result<Vec<Fault>, Fault>>;
 }
 
-/// One write, as it leaves.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// One write, as it leaves. `Debug` prints the body's length only.
+#[derive(Clone, PartialEq, Eq)]
 pub struct SendRequest {
     /// The effect.
     pub effect: EffectId,
@@ -46,6 +46,16 @@ pub struct SendRequest {
     pub body_hash: Hash,
     /// From 1.
     pub attempt: u32,
+}
+
+impl fmt::Debug for SendRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SendRequest { effect, request, unit, write, base, body, body_hash, attempt } = self;
+        let mut shown = f.debug_struct("SendRequest");
+        shown.field("effect", effect).field("request", request).field("unit", unit).field("write", write);
+        shown.field("base", base).field("body", &format_args!("[{}]", body.len()));
+        shown.field("body_hash", body_hash).field("attempt", attempt).finish()
+    }
 }
 
 /// The base, resolved in the ledger.
@@ -109,4 +119,28 @@ pub struct ForeignVersion {
     pub body: Json,
     /// Whether it lies beneath what the outcome names: then its entry stands before the outcome's.
     pub beneath: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::UnitId;
+
+    #[test]
+    fn a_request_shows_the_length_of_its_body_and_nothing_of_it() {
+        let unit = Unit { resource_type: "Patient".into(), id: UnitId::from_bytes([7; 16]) };
+        let effect = EffectId::derive("clinic", &"cloud".into(), &unit, 0, 1);
+        let request = SendRequest {
+            effect,
+            request: effect.request(),
+            unit,
+            write: Write::Put,
+            base: SendBase::Create,
+            body: Arc::from(&b"zq"[..]),
+            body_hash: Hash::default(),
+            attempt: 1,
+        };
+        let shown = format!("{request:?}");
+        assert!(shown.contains("body: [2]") && !shown.contains("122"), "{shown}");
+    }
 }

@@ -3,7 +3,7 @@
 //! Holds names, hashes and counts; no value, no key, no body ever enters it.
 
 use model::{EntityName, EntryId, Hash, ResourceType, RowKey, SourcePosition, TableName, Unit};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 /// Which comparison.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -161,8 +161,18 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// What was not compared.
     pub left_out: Vec<LeftOut>,
-    secret: [u8; 32],
+    secret: TagSecret,
     findings_max: usize,
+}
+
+/// Keys the hashes of keys in print; whoever saw it could try keys until a hash fits, so it never prints.
+#[derive(Clone, PartialEq, Eq)]
+struct TagSecret([u8; 32]);
+
+impl fmt::Debug for TagSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("secret")
+    }
 }
 
 impl Report {
@@ -194,7 +204,7 @@ impl Report {
             counts: BTreeMap::new(),
             findings: Vec::new(),
             left_out: Vec::new(),
-            secret,
+            secret: TagSecret(secret),
             findings_max,
         }
     }
@@ -226,13 +236,25 @@ impl Report {
     }
 
     pub(crate) fn row(&self, table: &TableName, key: &RowKey) -> About {
-        About::Row { table: table.clone(), key: key.tag(&self.secret).into() }
+        About::Row { table: table.clone(), key: key.tag(&self.secret.0).into() }
     }
 
     /// A resource that is not ours: whoever chose its id may have made it of something private.
     pub(crate) fn resource(&self, kind: &ResourceType, id: &str) -> About {
         let harmless = uuid::Uuid::try_parse(id).is_ok() || id.bytes().all(|byte| byte.is_ascii_digit());
-        let id = if harmless { id.into() } else { RowKey::from_bytes(id.as_bytes()).tag(&self.secret).into() };
+        let id = if harmless { id.into() } else { RowKey::from_bytes(id.as_bytes()).tag(&self.secret.0).into() };
         About::Resource { kind: kind.clone(), id }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_does_not_show_what_keys_its_hashes() {
+        let position = SourcePosition::new(&[1]).unwrap();
+        let report = Report::new(position, EntryId::new(1, 1), None, [201; 32], 1);
+        assert!(!format!("{report:?}").contains("201"));
     }
 }
