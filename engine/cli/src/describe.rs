@@ -183,7 +183,9 @@ impl Words {
             }
             ControlAct::Answered { hold, answer } => format!("{hold}: {}", server::answer_name(*answer)),
             ControlAct::Released { cause } => format!("parked released: {cause}"),
-            ControlAct::Probed { system, profile, .. } => format!("{system} probed, profile {profile}"),
+            ControlAct::Probed { system, profile, findings } => {
+                format!("{system} probed, profile {profile}: {findings}")
+            }
             ControlAct::Dropped { source } => format!("source {source} dropped"),
         }
     }

@@ -126,6 +126,27 @@ fn a_reader_that_goes_away_changes_no_exit_code_and_a_full_disk_is_one() {
 }
 
 #[test]
+fn a_probe_leaves_an_entry_and_a_check_without_one_leaves_none() {
+    let dir = clinic();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let mut options = sandbox::Options::new(sandbox::Like::Spec);
+    options.token = Some("canary-token".to_owned());
+    let server = runtime.block_on(sandbox::Sandbox::start(&options)).unwrap();
+    replace(dir.path(), "http://127.0.0.1:1/fhir", &server.base_url());
+    let untried = lockstep(dir.path(), &["check", "--probe"]);
+    assert!(text(&untried).contains("no place to probe"), "{}", text(&untried));
+    replace(dir.path(), "# probe = ", "probe = ");
+    lockstep(dir.path(), &["check"]);
+    assert!(!dir.path().join("data/journal").exists(), "nothing was tried");
+    let tried = lockstep(dir.path(), &["check", "--probe"]);
+    assert_eq!(code(&tried), 3, "the source does not answer: {}", text(&tried));
+    let output = text(&lockstep(dir.path(), &["journal", "ls"]));
+    let line = output.lines().find(|line| line.contains("Control")).unwrap();
+    assert!(line.contains("cloud probed, profile sandbox: the profile holds by unix "), "{line}");
+    runtime.block_on(server.stop());
+}
+
+#[test]
 fn what_init_cannot_write_into_the_file_is_usage() {
     let dir = tempfile::tempdir().unwrap();
     for args in [["init", "--pipeline", "Clinic"], ["init", "--site", "a\"b"]] {

@@ -27,6 +27,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/activate", post(activate))
         .route("/parked/release", post(release))
         .route("/held/answer", post(answer))
+        .route("/probed", post(probed))
         .fallback(|| async { Refused(fault("there is no such route", "ask with the same version of `lockstep`")) })
         .with_state(api)
         .merge(verifications)
@@ -138,6 +139,20 @@ async fn answer(State(api): Shared, ConnectInfo(peer): ConnectInfo<Peer>, Json(b
         Some(_) | None => Act::Control(ControlAct::Answered { hold: body.hold.into(), answer }),
     };
     done(&api, peer, act, &body.reason).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Probe {
+    system: String,
+    profile: String,
+    findings: String,
+}
+
+async fn probed(State(api): Shared, ConnectInfo(peer): ConnectInfo<Peer>, Json(body): Json<Probe>) -> Answer {
+    let (system, profile) = (body.system.as_str().into(), body.profile.into());
+    let act = Act::Control(ControlAct::Probed { system, profile, findings: body.findings.into() });
+    done(&api, peer, act, "").await
 }
 
 async fn done(api: &Api, peer: Peer, act: Act, reason: &str) -> Answer {

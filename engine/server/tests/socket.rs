@@ -133,7 +133,7 @@ async fn ask(socket: &Path, method: &str, path: &str, body: &Value) -> (u16, Val
 
 fn serve(engine: &Engine, socket: &Path) -> tokio::task::JoinHandle<std::io::Result<()>> {
     let show = Arc::new(|position: &model::SourcePosition| format!("{position:?}"));
-    let sides = Arc::new(|| Err(Fault::new(Failure::Transient, "the target is down").cure("start it")));
+    let sides = Arc::new(|| Err(Fault::new(Failure::Transient, "the target is down").cure("start it").unreachable()));
     let api = Api { handle: engine.handle(), show, sides };
     tokio::spawn(ControlSocket::bind(socket).unwrap().serve(api))
 }
@@ -154,7 +154,9 @@ async fn a_verification_is_asked_about_by_its_number_until_it_ends() {
         }
         tokio::task::yield_now().await;
     };
-    assert_eq!(told, (503, json!({ "error": "the target is down", "cure": "start it", "failure": "transient" })));
+    let refusal =
+        json!({ "error": "the target is down", "cure": "start it", "failure": "transient", "unreachable": true });
+    assert_eq!(told, (503, refusal));
     serving.abort();
 }
 
@@ -178,12 +180,15 @@ async fn an_act_carries_the_uid_of_the_peer_and_only_possible_answers_are_taken(
     assert_eq!((status, told["entry"].as_str()), (200, Some("1:9")), "{told}");
     let (status, told) = ask(&socket, "POST", "/activate", &json!({ "name": "legacy", "map": "map: x" })).await;
     assert_eq!(status, 200, "{told}");
+    let probe = json!({ "system": "cloud", "profile": "sandbox", "findings": "the profile holds" });
+    assert_eq!(ask(&socket, "POST", "/probed", &probe).await.0, 200);
 
     let acts = std::mem::take(&mut *ACTS.lock().unwrap());
     let uid = rustix::process::getuid().as_raw().to_string();
-    assert!(acts.len() == 2 && acts.iter().all(|(subject, ..)| *subject == uid), "{acts:?}");
+    assert!(acts.len() == 3 && acts.iter().all(|(subject, ..)| *subject == uid), "{acts:?}");
     assert_eq!(acts[0].1, "asked the DBA");
     assert!(matches!(&acts[0].2, Act::Control(ControlAct::Answered { answer: Answer::Expand, .. })));
+    assert!(matches!(&acts[2].2, Act::Control(ControlAct::Probed { profile, .. }) if **profile == *"sandbox"));
 
     let unknown = "/unit/Patient/0b7c62e9-7a55-5d13-9f0e-2f7b5a1c4d10";
     let (status, told) = ask(&socket, "GET", unknown, &Value::Null).await;

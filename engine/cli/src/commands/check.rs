@@ -1,9 +1,12 @@
-//! `check`: everything that is missing before a run, at once. Changes nothing; `--probe` writes only at the named place.
+//! `check`: everything that is missing before a run, at once. Changes nothing; `--probe` writes only at the named place,
+//! and what it found is an entry (J26).
 
-use crate::{args::Check, client, config::Settings, connect, error::CliError, exit::Exit, map, output::Output};
-use model::ResourceType;
-use ports::Fault;
+use crate::{args::Check, client, config::Settings, connect, error::CliError, exit::Exit, map, output::Output, stores};
+use model::{Control, ControlAct, Entry, ResourceType};
+use ports::{Class, Clock, Fault, Journal};
+use runtime::SystemClock;
 use serde_json::json;
+use std::sync::Arc;
 
 /// Checks map, source and sink.
 pub fn run(settings: &Settings, args: &Check, output: Output) -> Result<Exit, CliError> {
@@ -15,6 +18,7 @@ pub fn run(settings: &Settings, args: &Check, output: Output) -> Result<Exit, Cl
         note("map", Some(error.exit()), error.into_faults());
         Vec::new()
     });
+    let mut probed = None;
     client::block_on(async {
         match connect::source(settings) {
             Ok(mut source) => match source.prerequisites().await {
@@ -25,12 +29,22 @@ pub fn run(settings: &Settings, args: &Check, output: Output) -> Result<Exit, Cl
         }
         match connect::target(settings, &types) {
             Ok(target) => match target.sink.prerequisites(args.probe).await {
-                Ok(missing) => note("sink", None, missing),
+                Ok(missing) => {
+                    probed = findings(settings, args, &missing);
+                    note("sink", None, missing);
+                }
                 Err(fault) => note("sink", None, vec![fault]),
             },
             Err(error) => note("sink", Some(error.exit()), error.into_faults()),
         }
     })?;
+    let entry = match probed.map(|findings| enter(settings, findings)).transpose() {
+        Ok(entry) => entry,
+        Err(error) => {
+            note("journal", Some(error.exit()), error.into_faults());
+            None
+        }
+    };
     for warning in &settings.warnings {
         output.say(json!({ "warning": warning }), || format!("warning: {warning}"));
     }
@@ -44,11 +58,43 @@ pub fn run(settings: &Settings, args: &Check, output: Output) -> Result<Exit, Cl
             }
         });
     }
+    if let Some(entry) = entry {
+        output.say(json!({ "probed": entry }), || format!("what the probe found is entry {entry}"));
+    }
     let worst = worst(found.iter().map(|(_, exit, _)| *exit));
     if worst == Exit::Done {
         output.say(json!({ "result": "ready" }), || "ready: map, source and sink hold".to_owned());
     }
     Ok(worst)
+}
+
+/// What a probe found, in a line; none if nothing was tried: no place is named, or the server did not let us come so far.
+fn findings(settings: &Settings, args: &Check, found: &[Fault]) -> Option<String> {
+    if !args.probe || !settings.sink.table.contains_key("probe") || found.iter().any(|fault| fault.unreachable) {
+        return None;
+    }
+    let all: Vec<&str> = found.iter().map(|fault| fault.what.as_str()).collect();
+    Some(if all.is_empty() { "the profile holds".to_owned() } else { all.join("; ") })
+}
+
+/// Enters who probed and what came of it: through the engine if one runs, else by itself.
+fn enter(settings: &Settings, findings: String) -> Result<String, CliError> {
+    let system = settings.sink.system.clone();
+    let profile = settings.sink.table.get("profile").and_then(toml::Value::as_str).unwrap_or_default();
+    if client::is_running(settings) {
+        let body = json!({ "system": system.as_str(), "profile": profile, "findings": findings });
+        let answer = client::post(settings, "/probed", &body)?;
+        return Ok(answer["entry"].as_str().unwrap_or_default().to_owned());
+    }
+    let _lock = stores::lock(settings)?;
+    let mut journal = stores::open_journal(settings)?;
+    let control = Entry::Control(Control {
+        by: server::principal_of_process("lockstep check --probe"),
+        act: ControlAct::Probed { system, profile: profile.into(), findings: findings.into() },
+        reason: "".into(),
+    });
+    let appended = journal.append(&[Arc::from([control])], Class::Vital, SystemClock.now())?;
+    Ok(appended.first().map(|appended| appended.first.to_string()).unwrap_or_default())
 }
 
 /// Who does not answer cannot be asked; everything else that is listed is a prerequisite.
