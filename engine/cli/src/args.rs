@@ -81,7 +81,7 @@ pub enum Command {
     #[command(after_help = "Examples:\n  lockstep verify\n  lockstep verify --json")]
     Verify,
     /// Decide the journal again
-    #[command(after_help = "Examples:\n  lockstep replay check\n  lockstep replay check --workers 2")]
+    #[command(after_help = "Examples:\n  lockstep replay check\n  lockstep replay check --json")]
     Replay {
         /// What of the replay
         #[command(subcommand)]
@@ -242,11 +242,7 @@ pub enum Held {
 pub enum Replay {
     /// Decide every input again, from nothing, and compare with what is recorded; exit code 1 if anything differs
     #[command(after_help = "Examples:\n  lockstep replay check\n  lockstep replay check --json")]
-    Check {
-        /// Workers of the map step; the result must not depend on them
-        #[arg(long, default_value_t = 1)]
-        workers: usize,
-    },
+    Check,
 }
 
 /// Commands on the state.

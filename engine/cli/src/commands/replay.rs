@@ -22,10 +22,7 @@ use store::{MemoryDisk, MemoryStore};
 
 /// Replays and compares.
 pub fn run(settings: &Settings, command: &Replay, output: Output) -> Result<Exit, CliError> {
-    let Replay::Check { workers } = command;
-    if *workers == 0 {
-        return Err(CliError::new(Exit::Usage, "at least one worker", "lockstep replay check --workers 1"));
-    }
+    let Replay::Check = command;
     let (journal, decisions) = (stores::read_journal(settings)?, stores::read_decisions(settings)?);
     let mut flow = settings.flow_config(flow::BEHAVIOUR);
     flow.limits.effects_ahead_max = usize::MAX;
