@@ -48,11 +48,22 @@ fn journaled_tables(settings: &Settings) -> Result<BTreeMap<TableName, TableSche
     Ok(schemas.map(|(_, schema)| (schema.table.clone(), schema.clone())).collect())
 }
 
-/// The tables as the source shows them now; if it does not answer, as the journal knows them.
-pub fn known_tables(settings: &Settings) -> Result<BTreeMap<TableName, TableSchema>, Fault> {
+/// The tables that a map is compiled against.
+pub struct Known {
+    /// By name; empty if neither source nor journal shows one.
+    pub tables: BTreeMap<TableName, TableSchema>,
+    /// Why they are the journal's, if they are: the source did not show its own.
+    pub missed: Option<Fault>,
+}
+
+/// The tables as the source shows them now; if it does not, as the journal knows them.
+pub fn known_tables(settings: &Settings) -> Result<Known, Fault> {
     match connect::table_schemas(settings) {
-        Ok(schemas) => Ok(schemas.into_iter().map(|schema| (schema.table.clone(), schema)).collect()),
-        Err(_) => journaled_tables(settings),
+        Ok(schemas) => {
+            let tables = schemas.into_iter().map(|schema| (schema.table.clone(), schema)).collect();
+            Ok(Known { tables, missed: None })
+        }
+        Err(error) => Ok(Known { tables: journaled_tables(settings)?, missed: Some(error.into_fault()) }),
     }
 }
 

@@ -10,9 +10,13 @@ use std::sync::Arc;
 /// Checks the map, says what changes, and activates it.
 pub fn run(settings: &Settings, args: &Activate, output: Output) -> Result<Exit, CliError> {
     let file = map::read(settings)?;
-    let tables = map::known_tables(settings)?;
+    let map::Known { tables, missed } = map::known_tables(settings)?;
+    if let Some(fault) = missed {
+        let warning = format!("the map is not checked against the source as it is now: {fault}");
+        output.say(json!({ "warning": warning }), || format!("warning: {warning}"));
+    }
     if tables.is_empty() {
-        output.note("neither source nor journal shows a table: the map is checked against them when they come");
+        output.note("the journal shows no table either: the map is checked against them when they come");
     } else {
         map::compile(settings, &file, &tables).map_err(|faults| CliError::Faults(Exit::Usage, faults))?;
     }

@@ -117,7 +117,7 @@ fn worst(exits: impl Iterator<Item = Exit>) -> Exit {
 /// The resource types that the map writes; none while no table is known to compile it against.
 fn check_map(settings: &Settings) -> Result<Vec<ResourceType>, CliError> {
     let file = map::read(settings)?;
-    let tables = map::known_tables(settings)?;
+    let tables = map::known_tables(settings)?.tables;
     if tables.is_empty() {
         return Ok(Vec::new());
     }
