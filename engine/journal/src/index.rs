@@ -17,6 +17,8 @@ use std::{cell::RefCell, collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// Bytes between two known batches of a segment.
 const SPACING_BYTES: u64 = 64 << 10;
+/// Segments whose batches are known: a thousand places each at most, so that a process that runs for years stays small.
+const MARKED_MAX: usize = 64;
 /// Open files kept.
 const OPEN_MAX: usize = 8;
 
@@ -153,6 +155,11 @@ impl Known {
         if marks.last().is_none_or(|(seq, place)| *seq < first_seq && at - place >= SPACING_BYTES) {
             marks.push((first_seq, at));
         }
+        if self.marks.len() > MARKED_MAX {
+            // The oldest but the one that is being read.
+            let oldest = self.marks.keys().copied().find(|id| *id != segment);
+            oldest.and_then(|oldest| self.marks.remove(&oldest));
+        }
     }
 
     fn nearest(&self, segment: SegmentId, seq: u64) -> Option<(u64, u64)> {
@@ -194,4 +201,22 @@ impl<S> Reading<S> {
 
 pub(crate) fn corrupt(segment: SegmentId, offset: u64, what: Break, from: u64, to: u64) -> LogError {
     LogError::Corrupt { segment, offset, what, from, to: to.max(from) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_does_not_grow_with_the_log() {
+        let mut known = Known::default();
+        for id in 1..=1_000 {
+            known.mark(SegmentId(id), id * 10, HEADER_BYTES);
+        }
+        assert_eq!(known.marks.len(), MARKED_MAX);
+        known.mark(SegmentId(1), 10, HEADER_BYTES);
+        assert_eq!(known.marks.len(), MARKED_MAX);
+        assert_eq!(known.nearest(SegmentId(1), 11), Some((10, HEADER_BYTES)), "an old segment is read");
+        assert_eq!(known.nearest(SegmentId(1_000), 10_000), Some((10_000, HEADER_BYTES)));
+    }
 }

@@ -238,7 +238,7 @@ impl<C: Codec> LogReader<C> {
 
     fn durable_by_heads(&self) -> Result<u64, LogError> {
         let Some(last) = self.index.segments().last().copied() else { return Ok(0) };
-        let mut durable = last.first_seq - 1;
+        let mut durable = last.first_seq.saturating_sub(1);
         let mut walk = Walk::begin(self.index.open(last, durable)?);
         while let Ok(head) = walk.peek()? {
             durable = durable.max(head.durable_upto);

@@ -67,7 +67,7 @@ pub(crate) fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<SegmentName>, LogE
     for pair in segments.windows(2) {
         if pair[0].id.0 + 1 != pair[1].id.0 || pair[0].first_seq > pair[1].first_seq {
             let file = format!("a segment between {} and {}", pair[0].id, pair[1].id);
-            return Err(LogError::Missing { file, from: pair[0].first_seq, to: pair[1].first_seq - 1 });
+            return Err(LogError::Missing { file, from: pair[0].first_seq, to: pair[1].first_seq.saturating_sub(1) });
         }
     }
     Ok(segments)

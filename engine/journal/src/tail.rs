@@ -67,8 +67,9 @@ impl TailFile {
         Ok(TailFile(file))
     }
 
+    /// Called when everything is durable: a failure, a full disk too, never means that nothing was appended.
     pub(crate) fn write(&self, mark: Mark) -> Result<(), LogError> {
-        self.0.write_at(&mark.encode(), 0).map_err(LogError::io("cannot write", TAIL))
+        self.0.write_at(&mark.encode(), 0).map_err(LogError::flush(TAIL))
     }
 }
 

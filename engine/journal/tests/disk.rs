@@ -128,6 +128,21 @@ fn a_failed_flush_poisons_and_is_never_repeated() {
 }
 
 #[test]
+fn a_full_disk_met_behind_the_flush_never_looks_as_if_nothing_was_appended() {
+    // A file system that copies on write can be full for a page that is there already.
+    let disk = MemDisk::default();
+    let (mut log, _) = open::<BlobCodec>(&disk, config(SEGMENT_BYTES, 0)).unwrap();
+    append(&mut log, 1, Class::Capture).unwrap();
+    disk.fail_behind(1, Call::Write, ErrorKind::StorageFull);
+    assert_eq!(append(&mut log, 2, Class::Capture).unwrap_err().failure, Failure::Corrupt);
+    disk.fail(None);
+    assert!(append(&mut log, 2, Class::Capture).is_err(), "asked again, it would stand there twice");
+    drop(log);
+    let (log, _) = open::<BlobCodec>(&disk, config(SEGMENT_BYTES, 0)).unwrap();
+    assert_eq!(all(&log).iter().filter(|n| **n == 2).count(), 1);
+}
+
+#[test]
 fn a_directory_that_cannot_be_made_durable_poisons_at_the_change_of_segments() {
     for call in [Call::SyncDir, Call::Rename] {
         let disk = MemDisk::default();

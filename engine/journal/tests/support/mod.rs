@@ -25,6 +25,8 @@ struct State {
     /// Bytes that all files together may have; none = no limit.
     capacity: Option<usize>,
     failing: Option<(Call, io::ErrorKind)>,
+    /// Calls that succeed before those fail.
+    spared: usize,
     calls: BTreeMap<Call, usize>,
 }
 
@@ -47,6 +49,12 @@ impl MemDisk {
     /// The next call of this kind, and every later one, fails like this; none ends it.
     pub fn fail(&self, failing: Option<(Call, io::ErrorKind)>) {
         self.state().failing = failing;
+    }
+
+    /// The same behind `spared` calls of this kind.
+    pub fn fail_behind(&self, spared: usize, call: Call, kind: io::ErrorKind) {
+        self.state().spared = spared;
+        self.fail(Some((call, kind)));
     }
 
     /// How often it was called.
@@ -100,6 +108,10 @@ impl MemDisk {
         let mut state = self.state();
         *state.calls.entry(call).or_default() += 1;
         match state.failing {
+            Some((failing, _)) if failing == call && state.spared > 0 => {
+                state.spared -= 1;
+                Ok(())
+            }
             Some((failing, kind)) if failing == call => Err(kind.into()),
             _ => Ok(()),
         }
