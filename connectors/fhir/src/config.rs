@@ -143,7 +143,10 @@ impl ProbePlace {
 
 /// R4's `id`.
 fn is_id(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.'))
+    // A path of dots alone would be another place.
+    (1..=64).contains(&text.len())
+        && !matches!(text, "." | "..")
+        && text.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.'))
 }
 
 impl Config {
@@ -282,7 +285,7 @@ mod tests {
     fn a_probe_place_says_nothing_about_anybody() {
         assert!(ProbePlace::parse("Basic/lockstep").is_ok());
         assert!(ProbePlace::parse("Patient/lockstep-probe").is_ok());
-        for wrong in ["Basic", "Basic/", "Basic/a b", "Observation/x", "Nothing/x"] {
+        for wrong in ["Basic", "Basic/", "Basic/a b", "Observation/x", "Nothing/x", "Basic/..", "Basic/."] {
             assert!(ProbePlace::parse(wrong).is_err(), "{wrong}");
         }
     }
