@@ -4,6 +4,7 @@ use crate::{
     capture::{Capture, Setup, equals_source},
     cluster::cluster,
 };
+use lockstep_postgres::position::Lsn;
 use model::{Entry, SnapshotMark, TableName};
 use ports::TableResume;
 use std::time::{Duration, Instant};
@@ -185,7 +186,10 @@ async fn a_table_that_was_left_out_for_a_while_is_read_again() {
     capture.options.tables = vec!["public.e".into()];
     capture.crash_and_open().await;
     setup.run("DELETE FROM a WHERE id < 30; UPDATE a SET name = 'missed' WHERE id > 900").await;
+    let missed: String = setup.sql.query_one("SELECT pg_current_wal_lsn()::text", &[]).await.unwrap().get(0);
+    let missed = Lsn::parse(&missed).unwrap().position();
     equals_source(&mut capture).await;
+    capture.until("the place behind what was missed", |capture| capture.resume.passed >= Some(missed)).await;
     assert_ne!(capture.resume.tables[&TableName::from("public.a")], TableResume::Ready, "what it missed is gone");
     capture.options.tables = vec!["public.a".into(), "public.e".into()];
     capture.crash_and_open().await;
