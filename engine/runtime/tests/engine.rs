@@ -16,6 +16,7 @@ use ports::{
     SourceHandle, StateTxn, TableProgress,
 };
 use std::{
+    mem::discriminant,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
@@ -354,52 +355,19 @@ async fn a_full_disk_stops_capture_and_nothing_else() {
 async fn a_stop_that_a_panic_interrupts_stops_all_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::new(dir.path());
-    let engine =
-        world.start(|config| Box::new(Stumbles { twice: config.quarantine.contains(&INPUT) }) as Box<dyn Core>);
+    let engine = world.start(|config| {
+        Box::new(Panics { at: Some(FlowInput::CheckpointDue), quarantined: config.quarantine.contains(&INPUT) })
+            as Box<dyn Core>
+    });
     engine.handle().stop();
     let ended = tokio::time::timeout(Duration::from_secs(30), engine.ended()).await.unwrap();
     assert!(matches!(ended, Ended::Stopped), "{ended:?}");
     assert_eq!(world.opened.load(Ordering::SeqCst), 3, "the stop outlived two lives");
 }
 
-/// Panics at the checkpoint of a stop, until the input is in quarantine.
-struct Stumbles {
-    twice: bool,
-}
-
-impl Core for Stumbles {
-    fn step(&mut self, _: Timestamp, input: FlowInput, _: &mut dyn StateTxn) -> Vec<FlowOutput> {
-        match input {
-            FlowInput::CheckpointDue if self.twice => vec![FlowOutput::Checkpoint],
-            FlowInput::CheckpointDue => panic!("canary-value"),
-            _ => Vec::new(),
-        }
-    }
-    fn wants_capture(&self) -> bool {
-        false
-    }
-    fn next_wakeup(&self) -> Option<Timestamp> {
-        None
-    }
-    fn deciding(&self) -> Option<EntryId> {
-        Some(INPUT)
-    }
-    fn status(&self, state: &dyn StateTxn) -> Status {
-        flow::Flow::new(config()).status(state)
-    }
-    fn unit(&self, _: &Unit, _: &dyn StateTxn) -> Option<UnitView> {
-        None
-    }
-    fn parked(&self, _: &dyn StateTxn) -> Vec<ParkedItem> {
-        Vec::new()
-    }
-    fn held(&self, _: &dyn StateTxn) -> Vec<HeldItem> {
-        Vec::new()
-    }
-}
-
-/// Panics on the first tick behind `Open`, unless the input is in quarantine.
+/// Panics on the first input behind `Open`, or on the first one of a kind, unless the input is in quarantine.
 struct Panics {
+    at: Option<FlowInput>,
     quarantined: bool,
 }
 
@@ -409,8 +377,13 @@ impl Core for Panics {
     fn step(&mut self, _: Timestamp, input: FlowInput, _: &mut dyn StateTxn) -> Vec<FlowOutput> {
         match input {
             FlowInput::Open { .. } => vec![FlowOutput::Again],
-            _ if self.quarantined => Vec::new(),
-            _ => panic!("canary-value"),
+            input
+                if !self.quarantined && self.at.as_ref().is_none_or(|at| discriminant(at) == discriminant(&input)) =>
+            {
+                panic!("canary-value")
+            }
+            FlowInput::CheckpointDue => vec![FlowOutput::Checkpoint],
+            _ => Vec::new(),
         }
     }
     fn wants_capture(&self) -> bool {
@@ -440,8 +413,9 @@ impl Core for Panics {
 async fn the_second_panic_on_an_input_puts_it_in_quarantine() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::new(dir.path());
-    let engine =
-        world.start(|config| Box::new(Panics { quarantined: config.quarantine.contains(&INPUT) }) as Box<dyn Core>);
+    let engine = world.start(|config| {
+        Box::new(Panics { at: None, quarantined: config.quarantine.contains(&INPUT) }) as Box<dyn Core>
+    });
     let handle = engine.handle();
     for _ in 0..1_000 {
         if handle.status().await.is_ok() && world.opened.load(Ordering::SeqCst) == 3 {
