@@ -19,7 +19,7 @@ use crate::{
     relation::{Made, Relations},
     session::{Bytestream, Sql, Task},
     status::Status,
-    transaction::Transaction,
+    transaction::{Transaction, inside, outside},
     wire::{Event, Frames},
 };
 use model::{Entry, Fingerprint, SourcePosition, TableName, Timestamp};
@@ -243,12 +243,4 @@ impl Stream {
             self.batch.schema(position, plan);
         }
     }
-}
-
-fn inside(transaction: &mut Option<Transaction>) -> Result<&mut Transaction, Error> {
-    transaction.as_mut().ok_or_else(outside)
-}
-
-fn outside() -> Error {
-    Error::Protocol("a change outside a transaction".to_owned())
 }

@@ -74,3 +74,13 @@ impl Transaction {
         Ok(true)
     }
 }
+
+/// The transaction that a change belongs to.
+pub(crate) fn inside(transaction: &mut Option<Transaction>) -> Result<&mut Transaction, Error> {
+    transaction.as_mut().ok_or_else(outside)
+}
+
+/// The server sent something between transactions that belongs into one.
+pub(crate) fn outside() -> Error {
+    Error::Protocol("a change outside a transaction".to_owned())
+}
