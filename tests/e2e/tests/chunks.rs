@@ -19,17 +19,22 @@ INSERT INTO observation SELECT 770000010000 + n, 770000000001, NULL, '8867-4', '
 ALTER ROLE clinic SET synchronous_commit = local;
 ";
 
-/// Counts up at random, deletes, and inserts for a while: a first read by one chunk a life would never reach the end of
+/// Counts up at random, deletes (never what the same transaction changed: its last value would be seen by nobody), and
+/// inserts for a while: a first read by one chunk a life would never reach the end of
 /// a table that grows faster.
 const CHANGE: &str = "
+BEGIN;
 UPDATE observation SET value = value + 1, status = 'C'
  WHERE observation_id IN (SELECT 770000010000 + (random() * 400)::int FROM generate_series(1, 5));
+COMMIT;
+BEGIN;
 DELETE FROM observation WHERE observation_id = 770000010000 + (random() * 400)::int AND random() < 0.3;
 INSERT INTO observation SELECT 770000020000 + count(*) + 1, 770000000001, NULL, '8867-4', 'Heart rate', 1000, '/min', 'F',
   '2024-06-01 00:00:00+00'::timestamptz + count(*) * interval '1 minute', NULL, false
   FROM (SELECT FROM observation WHERE observation_id > 770000020000
         UNION ALL SELECT FROM deleted_observation WHERE observation_id > 770000020000) made
   HAVING count(*) < 80;
+COMMIT;
 ";
 
 struct Users {
@@ -37,7 +42,7 @@ struct Users {
     thread: JoinHandle<u64>,
 }
 
-/// Users in a thread of their own; each script is one transaction.
+/// Users in a thread of their own.
 fn users(url: String) -> Users {
     let stop = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&stop);
