@@ -79,6 +79,18 @@ impl Reader<'_> {
         }
     }
 
+    /// Whether a FHIR server answers at `base_url`: only then does "not there" say something about a resource.
+    pub(crate) async fn at_home(&self) -> Result<(), Error> {
+        let answer = expect_ok(self.client.call(self.requests.metadata()).await?, "looking for the server itself");
+        let kind = match answer {
+            Ok(answer) => answer.json()?.get("resourceType").and_then(Json::as_str).map(str::to_owned),
+            Err(Error::Status { status: 400..=499, .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let stranger = "it has no CapabilityStatement, so what it does not know proves nothing";
+        if kind.as_deref() == Some("CapabilityStatement") { Ok(()) } else { Err(Error::Malformed(stranger)) }
+    }
+
     /// A page of a type's current resources: the first, or the one that a link names.
     async fn page(&self, kind: &ResourceType, next: Option<&str>) -> Result<Page, Error> {
         let call = next.map_or_else(|| Ok(self.requests.list(kind)), |link| self.requests.follow(link))?;

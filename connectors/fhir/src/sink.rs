@@ -83,7 +83,12 @@ impl FhirSink {
             SendBase::Create => None,
             SendBase::Version(version) | SendBase::Deleted(version) => Some(&**version),
         };
-        match self.reader().versions(&request::path(&request.unit), base).await {
+        let versions = match self.reader().versions(&request::path(&request.unit), base).await {
+            // Nothing where a version was is what any other path of any other server says too.
+            Ok(versions) if versions.is_empty() && base.is_some() => self.reader().at_home().await.map(|()| versions),
+            versions => versions,
+        };
+        match versions {
             Ok(versions) => judge(Evidence { request, versions: &versions, profile: &self.options.profile }),
             Err(error) => error.unsettled(),
         }

@@ -171,10 +171,10 @@ impl Deliver {
         self.in_flight -= 1;
         match reply {
             SinkReply::Final { outcome, foreign } => return Some(self.finish(unit, effect, outcome, foreign)),
-            SinkReply::Unknown { .. } => {
+            SinkReply::Unknown { what } => {
                 let again = std::mem::replace(&mut lane.settle, true);
                 // The first look-up follows at once; one that failed itself waits.
-                let wait = if again { self.pause(now, None) } else { 0 };
+                let wait = if again { self.pause(now, None, &what) } else { 0 };
                 self.hold_back(unit, now, wait);
             }
             SinkReply::NotApplied { why: NotApplied::Refused, .. } => {
@@ -193,14 +193,14 @@ impl Deliver {
                 let wait = BACKOFF_MAX_MS.min(BACKOFF_MIN_MS << lane.attempts.min(12));
                 self.hold_back(unit, now, wait);
             }
-            SinkReply::NotApplied { why: NotApplied::Busy, retry_after_ms, .. } => {
+            SinkReply::NotApplied { why: NotApplied::Busy, retry_after_ms, what } => {
                 lane.settle = false;
-                let wait = self.pause(now, retry_after_ms);
+                let wait = self.pause(now, retry_after_ms, &what);
                 self.hold_back(unit, now, wait);
             }
             SinkReply::Failed(fault) => {
+                let wait = self.pause(now, Some(BACKOFF_MAX_MS), &fault.what);
                 self.fault = Some(fault);
-                let wait = self.pause(now, Some(BACKOFF_MAX_MS));
                 self.hold_back(unit, now, wait);
             }
         }

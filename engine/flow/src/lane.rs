@@ -7,7 +7,7 @@ use crate::{
     waiting::UnitKey,
 };
 use model::{EffectId, EntryId, Timestamp, Unit};
-use ports::{SendBase, SendRequest, StateTxn};
+use ports::{Failure, Fault, SendBase, SendRequest, StateTxn};
 use std::collections::VecDeque;
 
 /// So many failures in a row of requests that were not applied stop the whole sink for a while.
@@ -81,13 +81,18 @@ impl Deliver {
         self.backoff.insert((due, unit.clone()));
     }
 
-    /// Counts a failure in a row; with several, or when the target asks for it, nothing leaves for a while.
-    pub(crate) fn pause(&mut self, now: Timestamp, asked_ms: Option<u64>) -> u64 {
+    /// Counts a failure in a row; with several, or when the target asks for it, nothing leaves for a while, and people
+    /// are told why.
+    pub(crate) fn pause(&mut self, now: Timestamp, asked_ms: Option<u64>, what: &str) -> u64 {
         self.failures += 1;
         let doubled = BACKOFF_MIN_MS << self.failures.min(12);
         let wait = asked_ms.unwrap_or(doubled).clamp(BACKOFF_MIN_MS, BACKOFF_MAX_MS.max(asked_ms.unwrap_or(0)));
         if asked_ms.is_some() || self.failures >= FAILURES_IN_A_ROW {
             self.paused_until = self.paused_until.max(Some(after(now, wait)));
+            self.fault.get_or_insert_with(|| {
+                Fault::new(Failure::Transient, format!("the target takes no writes now: {what}"))
+                    .cure("it is asked again by itself, and nothing is lost")
+            });
         }
         wait
     }
