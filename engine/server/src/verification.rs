@@ -132,7 +132,12 @@ fn run(handle: Handle, open: &OpenSides, told: &Mutex<Last>) -> Result<Report, F
     let runtime = runtime.map_err(|error| Fault::new(Failure::Transient, format!("no runtime: {error}")))?;
     runtime.block_on(async {
         let Sides { mut fences, target, journal, source, sink, secret } = open()?;
-        let before = handle.status().await?.folding;
+        let standing = handle.status().await?;
+        if standing.source.state == "stopped" {
+            let what = format!("the source {} is stopped: no fence can be passed", standing.source.system);
+            return Err(Fault::new(Failure::Corrupt, what).cure("lockstep held ls"));
+        }
+        let before = standing.folding;
         let fence = fences.fence(&mut |pids| lock(told).now = Now::Waiting(pids)).await?;
         lock(told).now = Now::Comparing(None);
         let state = tokio::time::timeout(FENCE_PATIENCE, handle.fence(fence.position())).await;

@@ -66,7 +66,15 @@ fn text(report: &Value) -> String {
         out += &format!("left out    {} {}: {}\n", word(&one["leg"]), word(&one["what"]), word(&one["why"]));
     }
     if report["clean"] == json!(true) {
-        return out + "clean: nothing differs\n";
+        let open = |name: &str| report[name].as_u64().unwrap_or(0);
+        let left = open("open") + open("unsettled") + open("moved");
+        return out
+            + &match left {
+                0 => "clean: nothing differs\n".to_owned(),
+                left => format!(
+                    "clean as far as compared; {left} not compared (parked, held, waiting, unsettled, or moved meanwhile)\n"
+                ),
+            };
     }
     for one in list(&report["counts"]) {
         out += &format!("DIFFERS     {} {} {}\n", one["count"], word(&one["leg"]), word(&one["class"]));
