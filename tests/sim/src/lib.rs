@@ -6,6 +6,7 @@
 #![expect(missing_docs, reason = "a test world: its names say what they are")]
 
 pub mod fenced;
+mod later;
 mod people;
 mod reading;
 mod rebuild;
@@ -389,10 +390,15 @@ impl World {
 
     /// What a fresh flow decides from the journal alone.
     pub fn replay(&self) -> Vec<Decided> {
+        self.replay_of(&self.journal)
+    }
+
+    /// .. or from another journal.
+    pub(crate) fn replay_of(&self, journal: &[Journaled]) -> Vec<Decided> {
         let disk = MemoryDisk::default();
         let mut store = MemoryStore::open(&disk);
         let mut flow = Flow::replaying(self.config());
-        let tail = EntryId::new(1, self.journal.len() as u64);
+        let tail = EntryId::new(1, journal.len() as u64);
         let open =
             FlowInput::Open { journal: tail, decisions: EntryId::new(1, 1), term: Term(1), resume: Resume::default() };
         let (mut inputs, mut decided) = (VecDeque::from([open]), Vec::new());
@@ -402,7 +408,7 @@ impl World {
             for output in outputs {
                 match output {
                     FlowOutput::ReadJournal(from) => {
-                        let entries = self.journal.iter().skip(from.seq as usize - 1).take(50).cloned().collect();
+                        let entries = journal.iter().skip(from.seq as usize - 1).take(50).cloned().collect();
                         inputs.push_back(FlowInput::JournalRead(entries));
                     }
                     FlowOutput::Record { records, .. } => {

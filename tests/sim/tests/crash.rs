@@ -162,3 +162,11 @@ fn edits_of_others_stay_where_no_map_owns_them_and_stop_nothing() {
         world.check();
     }
 }
+
+#[test]
+fn an_accepted_outcome_that_comes_later_changes_no_decision() {
+    for seed in seeds() {
+        println!("seed {seed}");
+        run(seed, small(), Faults { crashes: true, replies: true, foreign: true }).check_outcomes_later();
+    }
+}
