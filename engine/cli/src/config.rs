@@ -10,8 +10,10 @@ mod secret;
 pub use fault::ConfigFaults;
 pub use secret::Secret;
 
+use crate::connect;
 use fault::Collector;
 use model::SystemId;
+use ports::Fault;
 use reader::Section;
 use std::{
     fs,
@@ -115,7 +117,8 @@ impl Settings {
             let span = error.span().unwrap_or(0..0);
             faults.add(span, format!("not TOML: {}", error.message()), "correct the line");
         }
-        let settings = Reading { dir: directory(file), faults: &mut faults, warnings: Vec::new() }.all(text, &table);
+        let reading = Reading { dir: directory(file), faults: &mut faults, warnings: Vec::new(), parts: Vec::new() };
+        let settings = reading.all(text, &table);
         faults.finish()?;
         settings.ok_or_else(|| unreadable(&name))
     }
@@ -181,6 +184,8 @@ struct Reading<'f> {
     dir: PathBuf,
     faults: &'f mut Collector,
     warnings: Vec<String>,
+    /// The connectors' tables, with their places.
+    parts: Vec<(Range<usize>, bool, Part)>,
 }
 
 impl Reading<'_> {
@@ -203,6 +208,7 @@ impl Reading<'_> {
         }
         let parts = systems.map(|systems| self.systems(&systems, &plain)).unwrap_or_default();
         root.close(self.faults);
+        self.connectors(pipeline.unwrap_or_default());
         let (source, map) = parts.source?;
         let (sink, stamp_uri, concurrency) = parts.sink?;
         Some(Settings {
@@ -222,6 +228,18 @@ impl Reading<'_> {
             overlay_bytes_max,
             warnings: self.warnings,
         })
+    }
+
+    /// A file that has a fault anyway is read by its connectors too, so that all faults come at once.
+    fn connectors(&mut self, pipeline: &str) {
+        if self.faults.len() == 0 {
+            return;
+        }
+        for (place, is_source, part) in std::mem::take(&mut self.parts) {
+            for Fault { what, cure, .. } in connect::faults(pipeline, &self.dir, &part, is_source) {
+                self.faults.add(place.clone(), what, cure);
+            }
+        }
     }
 
     fn pipeline_name(&mut self, name: Option<&str>, place: Range<usize>) {
@@ -287,6 +305,7 @@ impl Reading<'_> {
             let map = system.text("map", self.faults).map(|map| self.dir.join(map));
             if let Some(mut source) = system.section("source", self.faults) {
                 let part = self.part(name, &mut source, own("source"));
+                self.parts.extend(part.iter().map(|part| (source.span(), true, part.clone())));
                 if parts.source.is_some() {
                     self.faults.add(source.span(), "a second source", "this version has one source: remove one");
                 }
@@ -312,6 +331,7 @@ impl Reading<'_> {
                 );
                 let concurrency = sink.number("concurrency", 16, 1..1_025, self.faults);
                 let part = self.part(name, &mut sink, own("sink"));
+                self.parts.extend(part.iter().map(|part| (sink.span(), false, part.clone())));
                 parts.sink = part.map(|part| (part, stamp.map(str::to_owned), size(concurrency)));
             }
             if system.get("source").is_none() && system.get("sink").is_none() {

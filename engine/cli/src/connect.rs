@@ -11,7 +11,7 @@ use catalog::{Context, SecretPlace, Target};
 use model::{ResourceType, SourcePosition, TableSchema};
 use ports::{Fault, FenceSource, Source};
 use server::Sides;
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 /// Shows a position as its own server would.
 pub type Show = Arc<dyn Fn(&SourcePosition) -> String + Send + Sync>;
@@ -58,6 +58,22 @@ pub fn table_schemas(settings: &Settings) -> Result<Vec<TableSchema>, CliError> 
 pub fn target(settings: &Settings, types: &[ResourceType]) -> Result<Target, CliError> {
     let part = &settings.sink;
     catalog::sink(&part.kind, &part.table, &context(settings, part, types)).map_err(wrong)
+}
+
+/// What a connector says of its table, without secrets and without asking anybody.
+pub fn faults(pipeline: &str, dir: &Path, part: &Part, is_source: bool) -> Vec<Fault> {
+    let unread = |_: &SecretPlace| Ok("unread".to_owned());
+    let system = part.system.clone();
+    let context = Context { pipeline, system, base_dir: dir, types: &[], secret: &unread };
+    let made = if is_source {
+        catalog::source(&part.kind, &part.table, &context).map(drop)
+    } else {
+        catalog::sink(&part.kind, &part.table, &context).map(drop)
+    };
+    let mut faults = made.err().unwrap_or_default();
+    // A password in a URL is told by the configuration itself, which also hides it.
+    faults.retain(|fault| !fault.what.contains("it holds a password"));
+    faults
 }
 
 fn context<'a>(settings: &'a Settings, part: &Part, types: &'a [ResourceType]) -> Context<'a> {

@@ -124,7 +124,8 @@ fn none(id: EntryId) -> CliError {
 
 fn show_entry(settings: &Settings, id: EntryId, output: Output) -> Result<Exit, CliError> {
     let reader = stores::read_journal(settings)?;
-    let (place, Journaled { header, entry }) = reader.locate(id)?.ok_or_else(|| none(id))?;
+    let (place, Journaled { header, entry }) =
+        reader.locate(id)?.filter(|(_, entry)| entry.header.id == id).ok_or_else(|| none(id))?;
     let mut words = words(settings)?;
     learn(&mut words, &reader, &schema_of(&entry).into_iter().collect::<Vec<_>>(), id)?;
     let line = words.entry(&entry);
@@ -243,7 +244,8 @@ fn decisions_citing(
 
 fn show_record(settings: &Settings, id: EntryId, output: Output) -> Result<Exit, CliError> {
     let reader = stores::read_decisions(settings)?;
-    let (place, Recorded { header, record }) = reader.locate(id)?.ok_or_else(|| none(id))?;
+    let (place, Recorded { header, record }) =
+        reader.locate(id)?.filter(|(_, record)| record.header.id == id).ok_or_else(|| none(id))?;
     let (kind, what) = words(settings)?.record(&record);
     let (decisions, effects) = match &record {
         model::Record::Decided(decided) => (
