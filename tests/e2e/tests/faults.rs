@@ -236,13 +236,15 @@ impl Drop for Disk {
 fn a_full_disk_stops_capture_first_and_never_an_acknowledgement() {
     let _timed = Timed::new("full disk");
     let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = Disk::mount(folder.path().join("disk"), "96m") else {
+    let Some(disk) = Disk::mount(folder.path().join("disk"), "160m") else {
         println!("left out: a small disk cannot be mounted here (it needs root)");
         return;
     };
     let mut world = world();
     world.engine.settings.data_dir = disk.0.join("data").display().to_string();
-    (world.engine.settings.segment_bytes, world.engine.settings.reserve_bytes) = (1 << 20, 8 << 20);
+    // The reserve holds what follows of the rows in the two segments that capture may still fill: decisions, outcomes, the
+    // state's growth.
+    (world.engine.settings.segment_bytes, world.engine.settings.reserve_bytes) = (1 << 20, 32 << 20);
     world.engine.activate();
     world.engine.start();
     let lsn = world.cluster.lsn();
@@ -251,7 +253,7 @@ fn a_full_disk_stops_capture_first_and_never_an_acknowledgement() {
     load::write(&world.cluster.writer_url(), 4, 60);
     world.engine.wait_status("effects wait", PATIENCE, |status| status["unsettled"].as_u64() > Some(10));
     disk.fill(0);
-    let load = Load::start(&world.cluster.writer_url(), 9, 400.0);
+    let load = Load::start(&world.cluster.writer_url(), 9, 200.0);
     let full = world.engine.wait_status("the disk is full", PATIENCE, |status| !status["disk_full"].is_null());
     assert!(full["disk_full"].as_str().is_some_and(|text| text.contains("disk") || text.contains("space")), "{full}");
     load.stop();
