@@ -113,8 +113,9 @@ impl Requests {
         self.get(format!("{}/{path}", self.base_text))
     }
 
-    /// The first page of an instance's history, newest first. HAPI counts a history once, keeps the count for minutes and
-    /// shows no version beyond it (measured); it does not count where a time is named, so the beginning of time is.
+    /// The first page of an instance's history, newest first. HAPI counts a history once, keeps the count for a minute and
+    /// shows no more versions than that, so that the oldest are missing (its issue 7897; measured); it does not count
+    /// where a time is named, so the beginning of time is.
     pub(crate) fn history(&self, path: &str) -> Call {
         let query = format!("_since=1970-01-01T00:00:00Z&_count={VERSIONS_OF_A_PAGE}");
         self.get(format!("{}/{path}/_history?{query}", self.base_text))

@@ -164,7 +164,7 @@ impl Target {
     pub fn everything(&self) -> Everything {
         let mut found = Everything::new();
         for kind in TYPES {
-            let mut next = Some(format!("/{kind}/_history?_count=500"));
+            let mut next = Some(format!("/{kind}/_history?_since=1970-01-01T00:00:00Z&_count=500"));
             while let Some(path) = next {
                 let answer = self.try_get(&path).unwrap();
                 assert_eq!(answer.status, 200, "{path}");

@@ -5,7 +5,7 @@ use crate::strict::Issue;
 use bytes::Bytes;
 
 /// An answer, before it is HTTP.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Reply {
     pub status: u16,
     pub body: Bytes,

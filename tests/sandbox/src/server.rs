@@ -208,11 +208,13 @@ impl Service {
         };
         match (arrived.method.as_str(), type_name, steps.as_slice()) {
             ("GET", None, ["metadata"]) => read::capabilities(&ask),
-            ("GET", None, ["_history"]) => read::history(&self.store, &ask, None, None),
+            ("GET", None, ["_history"]) => read::history(&self.store, &ask, &self.remembered, None, None),
             ("GET", Some(of), [_]) => read::search(&self.store, &ask, &self.remembered, of),
-            ("GET", Some(of), [_, "_history"]) => read::history(&self.store, &ask, Some(of), None),
+            ("GET", Some(of), [_, "_history"]) => read::history(&self.store, &ask, &self.remembered, Some(of), None),
             ("GET", Some(of), [_, id]) => read::read(&self.store, &ask, of, id),
-            ("GET", Some(of), [_, id, "_history"]) => read::history(&self.store, &ask, Some(of), Some(id)),
+            ("GET", Some(of), [_, id, "_history"]) => {
+                read::history(&self.store, &ask, &self.remembered, Some(of), Some(id))
+            }
             ("GET", Some(of), [_, id, "_history", version]) => read::vread(&self.store, &ask, of, id, version),
             ("PUT" | "DELETE", Some(of), [_, id]) => self.write(arrived, of, id, request_id),
             _ => Reply::outcome(405, "not-supported", "no such interaction here"),

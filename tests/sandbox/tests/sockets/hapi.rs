@@ -92,7 +92,7 @@ fn a_dangling_reference_is_400_and_named() {
 }
 
 #[test]
-fn history_says_post_for_a_create_and_its_count_stays_behind() {
+fn history_says_post_for_a_create() {
     let mut server = Server::start(Like::Hapi);
     server.put("a", "1970", &[]);
     server.put("a", "1971", &[]);
@@ -100,7 +100,23 @@ fn history_says_post_for_a_create_and_its_count_stays_behind() {
     let methods: Vec<_> =
         history["entry"].as_array().unwrap().iter().map(|entry| &entry["request"]["method"]).collect();
     assert_eq!(methods, ["PUT", "POST"]);
+}
+
+#[test]
+fn a_history_that_was_counted_hides_its_oldest_versions_unless_a_time_is_named() {
+    let mut server = Server::start(Like::Hapi);
+    let versions = |server: &mut Server, query: &str| -> Vec<String> {
+        let no_cache = [("cache-control", "no-cache")];
+        let history = server.send("GET", &format!("/fhir/Patient/a/_history{query}"), &no_cache, "").json();
+        let entries = history["entry"].as_array().unwrap().iter();
+        entries.map(|entry| entry["response"]["etag"].as_str().unwrap().to_owned()).collect()
+    };
+    server.put("a", "1970", &[]);
+    assert_eq!(versions(&mut server, ""), ["W/\"1\""]);
+    server.put("a", "1971", &[]);
+    assert_eq!(versions(&mut server, ""), ["W/\"2\""], "as many as were counted, the newest");
     assert_eq!(server.get("/fhir/Patient/a/_history?_summary=count").json()["total"], 1);
+    assert_eq!(versions(&mut server, "?_since=1970-01-01T00:00:00Z"), ["W/\"2\"", "W/\"1\""]);
 }
 
 #[test]
