@@ -29,6 +29,9 @@ pub struct Config {
     /// How long a request may take before its outcome is unknown.
     #[serde(default = "request_timeout_seconds")]
     pub request_timeout_seconds: u64,
+    /// A server that has answered nothing for so long is looked at: one read of what was written last.
+    #[serde(default = "heartbeat_seconds")]
+    pub heartbeat_seconds: u32,
     /// The certificates of the authorities that may have signed the server's, in PEM. Without it the system's count.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
@@ -45,6 +48,11 @@ fn concurrency() -> usize {
 /// Servers and their proxies usually give up at 30 or 60 seconds.
 fn request_timeout_seconds() -> u64 {
     30
+}
+
+/// Soon enough to hear of an outage from us, seldom enough not to fill the server's audit log with reads.
+fn heartbeat_seconds() -> u32 {
+    60
 }
 
 /// Ways to show who we are.
@@ -101,6 +109,8 @@ pub struct Options {
     pub concurrency: usize,
     /// How long a request may take.
     pub request_timeout: Duration,
+    /// How long nothing may be heard before we look.
+    pub heartbeat_seconds: u32,
     /// Authorities in PEM; none = the system's.
     pub ca: Option<Vec<u8>>,
     /// Where the probe writes.
@@ -179,6 +189,9 @@ impl Config {
         if !(1..=3_600).contains(&self.request_timeout_seconds) {
             faults.push("request_timeout_seconds: 1 to 3600".to_owned());
         }
+        if !(1..=3_600).contains(&self.heartbeat_seconds) {
+            faults.push("heartbeat_seconds: 1 to 3600".to_owned());
+        }
         let probe = self.probe.as_deref().map(ProbePlace::parse).transpose();
         let probe = probe.unwrap_or_else(|fault| {
             faults.push(format!("probe: {fault}"));
@@ -192,6 +205,7 @@ impl Config {
                 bearer,
                 concurrency: self.concurrency,
                 request_timeout: Duration::from_secs(self.request_timeout_seconds),
+                heartbeat_seconds: self.heartbeat_seconds,
                 ca,
                 probe,
                 types,
@@ -256,7 +270,7 @@ mod tests {
     #[test]
     fn all_faults_come_at_once_and_name_their_key() {
         let wrong = config(
-            "base_url = \"ftp://x\"\nprofile = \"p\"\nstamp_uri = \"a#b\"\nconcurrency = 0\nrequest_timeout_seconds = 0\nprobe = \"Encounter/x\"",
+            "base_url = \"ftp://x\"\nprofile = \"p\"\nstamp_uri = \"a#b\"\nconcurrency = 0\nrequest_timeout_seconds = 0\nheartbeat_seconds = 0\nprobe = \"Encounter/x\"",
         );
         let mut profile = sandbox();
         profile.create_guard = CreateGuard::GetFirst;
@@ -264,7 +278,16 @@ mod tests {
         let keys: Vec<_> = faults.iter().map(|fault| fault.split(':').next().unwrap()).collect();
         assert_eq!(
             keys,
-            ["base_url", "stamp_uri", "profile", "auth", "concurrency", "request_timeout_seconds", "probe"]
+            [
+                "base_url",
+                "stamp_uri",
+                "profile",
+                "auth",
+                "concurrency",
+                "request_timeout_seconds",
+                "heartbeat_seconds",
+                "probe"
+            ]
         );
     }
 

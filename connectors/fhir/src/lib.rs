@@ -11,6 +11,7 @@ mod client;
 mod config;
 mod error;
 mod forbidden;
+mod look;
 mod outcome;
 mod prerequisites;
 mod probe;

@@ -20,7 +20,7 @@ impl FhirSink {
             Err(error) => faults.push(error.into()),
             Ok(answer) => self.says(&answer, &mut faults),
         }
-        let let_in = self.let_in().await.map_err(|fault| faults.push(fault)).is_ok();
+        let let_in = self.let_in().await.map_err(|error| faults.push(error.into())).is_ok();
         if probe && let_in {
             faults.extend(self.probe().await);
         }
@@ -60,17 +60,6 @@ impl FhirSink {
                 let what = format!("the FHIR server does not offer {} of {kind}", missing.join(", "));
                 faults.push(wrong(what).cure("have it enabled there, or choose a profile that does without"));
             }
-        }
-    }
-
-    /// A read of what does not exist: the answer says whether we are let in, and shows nobody's data.
-    async fn let_in(&self) -> Result<(), Fault> {
-        let kind = self.options.types.first().map_or("Patient", |kind| kind.as_str());
-        let answer = self.client.call(self.requests.current(&format!("{kind}/lockstep-check"))).await?;
-        match answer.status {
-            status @ (401 | 403) => Err(Error::Refused { during: "reading", status }.into()),
-            200 | 404 | 410 => Ok(()),
-            status => Err(Error::Status { during: "reading", status }.into()),
         }
     }
 }

@@ -131,6 +131,17 @@ impl Reader<'_> {
     }
 }
 
+impl FhirSink {
+    pub(crate) fn reader(&self) -> Reader<'_> {
+        Reader {
+            client: &self.client,
+            requests: &self.requests,
+            history: self.options.profile.history,
+            stamp_uri: &self.options.stamp_uri,
+        }
+    }
+}
+
 impl Readback for FhirSink {
     fn versions<'a>(&'a self, unit: &'a Unit) -> Boxed<'a, Result<Vec<Version>, Fault>> {
         Box::pin(async move { Ok(self.reader().versions(&request::path(unit), None).await?) })

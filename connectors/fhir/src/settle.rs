@@ -146,6 +146,14 @@ impl Evidence<'_> {
     }
 }
 
+/// Whether what stands is what the request was decided on.
+pub(crate) fn is_base(request: &SendRequest, current: Option<&Version>) -> bool {
+    match (&request.base, current) {
+        (SendBase::Version(base), Some(current)) => current.version == *base && current.body.is_some(),
+        (SendBase::Create | SendBase::Version(_) | SendBase::Deleted(_), _) => false,
+    }
+}
+
 fn not_applied(refused: bool) -> SinkReply {
     let what =
         if refused { "the target refused it, and its base stands" } else { "it did not arrive: its base stands" };

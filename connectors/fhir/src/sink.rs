@@ -19,12 +19,11 @@ use crate::{
     error::Error,
     forbidden::Forbidden,
     outcome::{self, Said},
-    readback::Reader,
     request::{self, Requests},
-    settle::Evidence,
+    settle::{Evidence, is_base},
 };
 use model::{Outcome, Write};
-use ports::{Boxed, Fault, SendBase, SendRequest, Sink, SinkReply, Version};
+use ports::{Boxed, Fault, Look, SendBase, SendRequest, Sink, SinkReply, Written};
 use schemas::profile::DeleteIfMatch;
 
 /// A FHIR server to write to.
@@ -93,15 +92,6 @@ impl FhirSink {
             Err(error) => error.unsettled(),
         }
     }
-
-    pub(crate) fn reader(&self) -> Reader<'_> {
-        Reader {
-            client: &self.client,
-            requests: &self.requests,
-            history: self.options.profile.history,
-            stamp_uri: &self.options.stamp_uri,
-        }
-    }
 }
 
 impl Sink for FhirSink {
@@ -111,6 +101,14 @@ impl Sink for FhirSink {
 
     fn settle(&self, request: SendRequest) -> Boxed<'_, SinkReply> {
         Box::pin(async move { self.find_out(&request, false).await })
+    }
+
+    fn look(&self, written: Option<Written>) -> Boxed<'_, Result<Look, Fault>> {
+        Box::pin(async move { Ok(self.look_at(written).await?) })
+    }
+
+    fn heartbeat_seconds(&self) -> u32 {
+        self.options.heartbeat_seconds
     }
 
     fn concurrency(&self) -> usize {
@@ -123,13 +121,5 @@ impl Sink for FhirSink {
 
     fn prerequisites(&self, probe: bool) -> Boxed<'_, Result<Vec<Fault>, Fault>> {
         Box::pin(async move { Ok(self.unmet(probe).await) })
-    }
-}
-
-/// Whether what stands is what the request was decided on.
-fn is_base(request: &SendRequest, current: Option<&Version>) -> bool {
-    match (&request.base, current) {
-        (SendBase::Version(base), Some(current)) => current.version == *base && current.body.is_some(),
-        (SendBase::Create | SendBase::Version(_) | SendBase::Deleted(_), _) => false,
     }
 }

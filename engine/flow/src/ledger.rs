@@ -3,7 +3,7 @@
 //! * Moves only by `Acked` entries that are durable (J24).
 //! * Keeps an effect's body from its decision to its final outcome, so that every attempt sends the same bytes (J18).
 
-use crate::{stored, waiting::UnitKey};
+use crate::{stored, waiting::UnitKey, written};
 use model::{Acked, Base, EffectId, EntryId, Hash, Outcome, SystemId, Unit, UnitId, Write};
 use ports::{SendBase, StateTxn};
 use schemas::{keys, wire_record};
@@ -106,6 +106,7 @@ pub(crate) fn settle(id: EntryId, acked: &Acked, state: &mut dyn StateTxn) -> Op
         Outcome::Gone { version } => held = Held { version: version.clone(), exists: false, void_before: id.seq },
     }
     stored::put(state, &keys::ledger(system, &key.entity, &key.key), &held);
+    written::note(acked, &key, state);
     Some(key)
 }
 

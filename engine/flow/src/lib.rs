@@ -40,6 +40,7 @@ mod tables;
 mod visible;
 mod waiting;
 mod work;
+mod written;
 
 pub use config::{Config, Limits, SinkSettings, SourceSettings};
 pub use input::{Act, AppendId, FlowInput, FlowOutput, Scope};

@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod failure;
 pub mod journal;
+pub mod look;
 pub mod readback;
 pub mod resume;
 pub mod sink;
@@ -14,6 +15,7 @@ pub mod state;
 pub use clock::Clock;
 pub use failure::{Failure, Fault};
 pub use journal::{Appended, Class, Journal};
+pub use look::{Look, Written};
 pub use readback::{Fence, FenceSource, FencedRows, Page, Readback, Version};
 pub use resume::{Resume, TableResume};
 pub use sink::{ForeignVersion, NotApplied, SendBase, SendRequest, Sink, SinkReply};

@@ -1,6 +1,6 @@
 //! The contract of a sink.
 
-use crate::{Boxed, Fault};
+use crate::{Boxed, Fault, Look, Written};
 use model::{EffectId, Hash, Json, Outcome, RequestId, Unit, Write};
 use std::{fmt, sync::Arc};
 
@@ -9,12 +9,20 @@ use std::{fmt, sync::Arc};
 /// * Never merges and never reads in order to decide (J25). Never two requests of one unit at a time: the caller sees to it.
 /// * `send` makes one attempt. `settle` finds out what became of an earlier attempt and writes nothing (J27).
 /// * A reply is final, or unknown and must be settled, or certainly without effect and may be sent again.
+/// * `look` reads one unit and compares; it writes nothing, and what it finds decides nothing (J35).
 pub trait Sink: Send + Sync {
     /// One guarded attempt.
     fn send(&self, request: SendRequest) -> Boxed<'_, SinkReply>;
 
     /// What became of it: the versions since the base, ours by stamp or hash (J27).
     fn settle(&self, request: SendRequest) -> Boxed<'_, SinkReply>;
+
+    /// Whether the target answers and lets us in, and whether what was written last still stands there (J35). `None`: nothing
+    /// to compare. Fails as the target does; a unit that is not there is no failure.
+    fn look(&self, written: Option<Written>) -> Boxed<'_, Result<Look, Fault>>;
+
+    /// A target that has answered no request for so long is looked at.
+    fn heartbeat_seconds(&self) -> u32;
 
     /// Requests in flight at most.
     fn concurrency(&self) -> usize;

@@ -2,7 +2,7 @@
 
 use flow::{Config, FlowInput, FlowOutput, HeldItem, ParkedItem, Status, UnitView};
 use model::{EntryId, Timestamp, Unit};
-use ports::StateTxn;
+use ports::{StateTxn, Written};
 
 /// A step machine.
 pub trait Core: Send {
@@ -14,6 +14,8 @@ pub trait Core: Send {
     fn next_wakeup(&self) -> Option<Timestamp>;
     /// The input that is being decided.
     fn deciding(&self) -> Option<EntryId>;
+    /// What the target holds of the unit that was written last, where that is known.
+    fn last_written(&self, state: &dyn StateTxn) -> Option<Written>;
     /// Where everything stands.
     fn status(&self, state: &dyn StateTxn) -> Status;
     /// What is known of one unit.
@@ -42,6 +44,10 @@ impl Core for flow::Flow {
 
     fn deciding(&self) -> Option<EntryId> {
         flow::Flow::deciding(self)
+    }
+
+    fn last_written(&self, state: &dyn StateTxn) -> Option<Written> {
+        flow::Flow::last_written(self, state)
     }
 
     fn status(&self, state: &dyn StateTxn) -> Status {

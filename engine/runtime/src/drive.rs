@@ -9,6 +9,7 @@ use crate::{
     core::Core,
     ended::{LifeEnded, in_step},
     handle::{ActRequest, FenceRequest, FencedView, Notices},
+    heartbeat::Heartbeat,
     inbox::{Inbox, Message},
     kill::KillPoints,
     log_task::LogRequest,
@@ -55,6 +56,7 @@ pub(crate) struct Driver {
     pub kill: KillPoints,
     pub overlay_bytes_max: usize,
     pub requests: JoinSet<()>,
+    pub heartbeat: Heartbeat,
     pub acts: BTreeMap<u64, oneshot::Sender<Result<EntryId, Fault>>>,
     pub fences: BTreeMap<u64, oneshot::Sender<Result<FencedView, Fault>>>,
     pub next_token: u64,
@@ -111,6 +113,7 @@ impl Driver {
             self.inbox.push(Message::Stop);
         }
         drop(self.source);
+        self.heartbeat.end();
         if matches!(ended, LifeEnded::Panicked(_)) {
             let mut requests = self.requests;
             self.tokio.block_on(async move { while requests.join_next().await.is_some() {} });
@@ -124,6 +127,10 @@ impl Driver {
         while self.requests.try_join_next().is_some() {}
         if let Some(next) = self.stop_step(now) {
             return next;
+        }
+        if self.stopping.is_none() && self.heartbeat.is_due(now) {
+            let written = self.core.last_written(self.store.txn());
+            self.heartbeat.look(written, self.sink.clone(), self.inbox.clone(), &self.tokio);
         }
         if !self.since.asked && self.checkpoint_due(now) {
             self.since.asked = true;
@@ -176,7 +183,15 @@ impl Driver {
                 }
                 Next::Step(FlowInput::Appended { id, appended })
             }
-            Message::Replied { unit, effect, reply } => Next::Step(FlowInput::Replied { unit, effect, reply }),
+            Message::Replied { unit, effect, reply } => {
+                self.heartbeat.replied(self.clock.now(), &reply);
+                Next::Step(FlowInput::Replied { unit, effect, reply })
+            }
+            Message::Looked(looked) => {
+                let current = self.core.last_written(self.store.txn());
+                self.heartbeat.looked(self.clock.now(), looked, current.as_ref());
+                Next::Nothing
+            }
             Message::LogFailed(fault) => Next::End(LifeEnded::Failed(fault)),
             Message::Question(question) => {
                 question(self.core.as_ref(), self.store.txn());

@@ -8,6 +8,7 @@ use crate::{
     drive::{Driver, Since},
     ended::{Ended, LifeEnded},
     handle::{Handle, Notices},
+    heartbeat::{Heartbeat, Target},
     inbox::Inbox,
     kill::KillPoints,
     log_task::{DynDecisions, DynJournal, LogTask},
@@ -74,8 +75,13 @@ pub struct Engine {
 impl Engine {
     /// Starts it; sources and sinks run on this tokio runtime.
     pub fn start(setup: Setup, tokio: tokio::runtime::Handle) -> Engine {
-        let handle =
-            Handle { inbox: Arc::new(Inbox::new()), notices: Arc::new(Notices::default()), reading: Arc::default() };
+        let handle = Handle {
+            inbox: Arc::new(Inbox::new()),
+            notices: Arc::new(Notices::default()),
+            reading: Arc::default(),
+            target: Arc::new(Target::new(setup.config.sink.system.clone(), &*setup.sink)),
+            clock: setup.clock.clone(),
+        };
         let (say, ended) = tokio::sync::oneshot::channel();
         let lives = Lives { setup, tokio, handle: handle.clone() };
         let spawned = thread::Builder::new().name("flow".to_owned()).spawn(move || {
@@ -189,6 +195,7 @@ impl Lives {
             kill: self.setup.kill.clone(),
             overlay_bytes_max: self.setup.overlay_bytes_max,
             requests: JoinSet::new(),
+            heartbeat: Heartbeat::new(self.handle.target.clone()),
             acts: BTreeMap::new(),
             fences: BTreeMap::new(),
             next_token: 0,

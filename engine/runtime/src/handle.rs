@@ -2,12 +2,13 @@
 
 use crate::{
     core::Core,
+    heartbeat::{Target, TargetView},
     inbox::{Inbox, Message},
     source_task::Reading,
 };
 use flow::{Act, HeldItem, ParkedItem, Status, UnitView};
 use model::{EntryId, Principal, SourcePosition, Unit};
-use ports::{Failure, Fault, StateTxn, TableProgress};
+use ports::{Clock, Failure, Fault, StateTxn, TableProgress};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
@@ -51,6 +52,8 @@ pub struct Handle {
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) notices: Arc<Notices>,
     pub(crate) reading: Arc<Reading>,
+    pub(crate) target: Arc<Target>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Handle {
@@ -91,6 +94,11 @@ impl Handle {
     /// How far the first read is.
     pub fn progress(&self) -> Vec<TableProgress> {
         self.reading.progress()
+    }
+
+    /// When the target answered last, and what the heartbeat found there.
+    pub fn target(&self) -> TargetView {
+        self.target.view(self.clock.now())
     }
 
     /// Why captured rows are not appended, if the disk is full.

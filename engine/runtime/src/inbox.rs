@@ -5,7 +5,7 @@
 //! * Everything else is bounded by what was asked for: replies by requests under way, durable appends by appends made,
 //!   questions by the connections of the control socket.
 
-use crate::core::Core;
+use crate::{core::Core, heartbeat::Looked};
 use flow::{AppendId, FlowInput};
 use model::{EffectId, Entry, Log, Unit};
 use ports::{Appended, Fault, SinkReply, StateTxn};
@@ -30,6 +30,8 @@ pub(crate) enum Message {
     Appended { log: Log, id: AppendId, appended: Appended },
     /// The sink said something.
     Replied { unit: Unit, effect: EffectId, reply: SinkReply },
+    /// The heartbeat looked at the target.
+    Looked(Looked),
     /// A log cannot go on.
     LogFailed(Fault),
     /// Somebody asks.
@@ -162,7 +164,11 @@ impl Inbox {
         self.begin_opening();
         self.lock().urgent.retain(|message| match message {
             Message::Question(_) | Message::Act(_) | Message::Fence(_) | Message::Stop => true,
-            Message::Input(_) | Message::Appended { .. } | Message::Replied { .. } | Message::LogFailed(_) => false,
+            Message::Input(_)
+            | Message::Appended { .. }
+            | Message::Replied { .. }
+            | Message::Looked(_)
+            | Message::LogFailed(_) => false,
         });
     }
 }

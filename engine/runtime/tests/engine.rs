@@ -4,17 +4,18 @@
 use flow::{Act, Config, FlowInput, FlowOutput, HeldItem, Limits, ParkedItem, Status, UnitView};
 use journal::{EntryLog, RecordLog, kernel_entropy};
 use lockstep_runtime::{
-    Core, Ended, Engine, Handle, KillPoints, MakeCore, OpenStores, ReservedJournal, Setup, Stores, SystemClock,
+    Core, Ended, Engine, Handle, KillPoints, Looked, MakeCore, OpenStores, ReservedJournal, Setup, Stores, SystemClock,
     make_flow,
 };
 use model::{
-    Cell, Column, ColumnType, CommitEnd, Entry, EntryId, Incarnation, Kind, Outcome, Principal, RowChange, RowEntry,
+    Cell, Column, ColumnType, CommitEnd, Entry, EntryId, Incarnation, Kind, Principal, RowChange, RowEntry,
     SnapshotMark, SourcePosition, SystemId, TableSchema, Timestamp, Unit,
 };
 use ports::{
-    Appended, Boxed, Class, Clock, Failure, Fault, Journal, OpenFault, Resume, SendRequest, Sink, SinkReply, Source,
-    SourceHandle, StateTxn, TableProgress,
+    Appended, Boxed, Class, Clock, Failure, Fault, Journal, OpenFault, Resume, Source, SourceHandle, StateTxn,
+    TableProgress, Written,
 };
+use sim::memory::MemorySink;
 use std::{
     mem::discriminant,
     path::{Path, PathBuf},
@@ -138,30 +139,6 @@ impl Source for TestSource {
     }
 }
 
-/// Accepts everything, and counts.
-#[derive(Default)]
-struct TestSink(AtomicUsize);
-
-impl Sink for TestSink {
-    fn send(&self, _request: SendRequest) -> Boxed<'_, SinkReply> {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        let outcome = Outcome::Accepted { version: "1".into(), by: "reply".into() };
-        Box::pin(async { SinkReply::Final { outcome, foreign: Vec::new() } })
-    }
-    fn settle(&self, request: SendRequest) -> Boxed<'_, SinkReply> {
-        self.send(request)
-    }
-    fn concurrency(&self) -> usize {
-        4
-    }
-    fn request_lifetime_max_seconds(&self) -> u32 {
-        60
-    }
-    fn prerequisites(&self, _probe: bool) -> Boxed<'_, Result<Vec<Fault>, Fault>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-}
-
 /// A journal whose disk can be filled by the test.
 struct FillingJournal(EntryLog, Arc<AtomicBool>, Arc<AtomicUsize>);
 
@@ -196,7 +173,7 @@ struct World {
     dir: PathBuf,
     patients: Arc<AtomicUsize>,
     confirmed: Arc<Mutex<Option<SourcePosition>>>,
-    sink: Arc<TestSink>,
+    sink: Arc<MemorySink>,
     full: Arc<AtomicBool>,
     opened: Arc<AtomicUsize>,
     released: Arc<AtomicUsize>,
@@ -314,9 +291,64 @@ async fn a_change_travels_to_the_sink_and_is_acknowledged_once_across_a_restart(
     let handle = engine.handle();
     world.patients.store(5, Ordering::SeqCst);
     until(&handle, |status| status.accepted == 2 && status.unsettled == 0).await;
-    assert_eq!(world.sink.0.load(Ordering::SeqCst), 5, "nothing was sent twice");
+    assert_eq!(world.sink.lock().sent, 5, "nothing was sent twice");
     handle.stop();
     assert!(matches!(engine.ended().await, Ended::Stopped));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_target_is_looked_at_and_what_stands_there_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path());
+    let engine = world.start(make_flow);
+    let handle = engine.handle();
+    activate(&handle).await;
+    let nothing = looked(&handle, "answered").await;
+    assert_eq!((nothing.written, handle.target().answered_seconds_ago.is_some()), (None, true));
+    world.patients.store(1, Ordering::SeqCst);
+    until(&handle, |status| status.accepted == 1).await;
+    let unit = looked(&handle, "ours").await.written.unwrap().unit;
+    let journal = handle.status().await.unwrap().journal;
+
+    world.sink.lock().target.edit(&unit.to_string());
+    let foreign = looked(&handle, "foreign").await;
+    assert!(foreign.alarm() && foreign.what().contains(&format!("{unit} stands at version 2")), "{}", foreign.what());
+    let kept = world.sink.lock().target.units.insert(unit.to_string(), Vec::new());
+    assert!(looked(&handle, "gone").await.what().contains("is not there at all"));
+    let other = sim::target::Version { request: None, body: Some(model::Json::Null) };
+    world.sink.lock().target.units.insert(unit.to_string(), vec![other]);
+    assert!(looked(&handle, "behind").await.what().contains("went back in time"));
+    world.sink.lock().target.units.insert(unit.to_string(), kept.unwrap());
+    world.sink.stop();
+    assert!(!looked(&handle, "unreachable").await.cure().contains("restored"));
+    assert!(handle.target().behind.is_some(), "what was seen once stays named");
+    assert_eq!(handle.status().await.unwrap().journal, journal, "no entry says so");
+
+    world.sink.lock().down = None;
+    world.patients.store(2, Ordering::SeqCst);
+    until(&handle, |status| status.accepted == 2).await;
+    assert_eq!(handle.target().answered_seconds_ago, Some(0), "a request that comes through is an answer");
+    handle.stop();
+    assert!(matches!(engine.ended().await, Ended::Stopped));
+
+    // The ledger knows the unit behind a restart too.
+    let engine = world.start(make_flow);
+    looked(&engine.handle(), "ours").await;
+    engine.handle().stop();
+    assert!(matches!(engine.ended().await, Ended::Stopped));
+}
+
+/// Waits for a look that finds this.
+async fn looked(handle: &Handle, verdict: &str) -> Looked {
+    for _ in 0..1_000 {
+        if let Some((_, looked)) = handle.target().looked
+            && looked.verdict() == verdict
+        {
+            return looked;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not in time: {:?}", handle.target());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -394,6 +426,9 @@ impl Core for Panics {
     }
     fn deciding(&self) -> Option<EntryId> {
         Some(INPUT)
+    }
+    fn last_written(&self, _: &dyn StateTxn) -> Option<Written> {
+        None
     }
     fn status(&self, state: &dyn StateTxn) -> Status {
         flow::Flow::new(config()).status(state)

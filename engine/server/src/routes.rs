@@ -66,7 +66,7 @@ pub(crate) type Answer = Result<Json<Value>, Refused>;
 
 async fn status(State(api): Shared) -> Answer {
     let status = api.handle.status().await?;
-    Ok(Json(views::status(&status, api.handle.disk_full(), &api.handle.progress(), &api.show)))
+    Ok(Json(views::status(&status, &api.handle.target(), api.handle.disk_full(), &api.handle.progress(), &api.show)))
 }
 
 async fn unit(State(api): Shared, Path((kind, id)): Path<(String, String)>) -> Answer {

@@ -3,11 +3,18 @@
 use crate::Show;
 use flow::{Blocked, HeldItem, ParkedItem, Status, UnitView};
 use model::{Answer, Verdict};
+use runtime::{Looked, TargetView};
 use serde_json::{Value, json};
 use verify::{About, Finding, Progress, Report};
 
 /// Where everything stands.
-pub(crate) fn status(status: &Status, full: Option<String>, progress: &[ports::TableProgress], show: &Show) -> Value {
+pub(crate) fn status(
+    status: &Status,
+    seen: &TargetView,
+    full: Option<String>,
+    progress: &[ports::TableProgress],
+    show: &Show,
+) -> Value {
     let source = &status.source;
     let tables = source.tables.iter().map(|(table, ready, chunks)| {
         let rows = progress.iter().find(|progress| progress.table == *table);
@@ -24,6 +31,7 @@ pub(crate) fn status(status: &Status, full: Option<String>, progress: &[ports::T
             "committed_at_us": source.committed_at.map(|at| at.0),
             "tables": tables.collect::<Vec<_>>(),
         },
+        "target": target(seen),
         "journal": status.journal.to_string(), "decisions": status.decisions.to_string(),
         "folding": status.folding.to_string(), "folded_at_us": status.folded_at.0,
         "blocked": status.blocked.map(blocked),
@@ -35,6 +43,24 @@ pub(crate) fn status(status: &Status, full: Option<String>, progress: &[ports::T
         },
         "disk_full": full,
         "halts": halts.collect::<Vec<_>>(),
+    })
+}
+
+/// The target, by its answers and by the heartbeat (J35).
+fn target(seen: &TargetView) -> Value {
+    let found = |(seconds, looked): &(u64, Looked)| {
+        let written = looked.written.as_ref();
+        json!({
+            "seconds_ago": seconds, "verdict": looked.verdict(), "alarm": looked.alarm(),
+            "unit": written.map(|written| written.unit.to_string()), "version": written.map(|written| &written.version),
+            "what": looked.what(), "cure": looked.cure(),
+        })
+    };
+    json!({
+        "system": seen.system.as_str(), "heartbeat_seconds": seen.heartbeat_seconds,
+        "answered_seconds_ago": seen.answered_seconds_ago,
+        "looked": seen.looked.as_ref().map(found),
+        "behind": seen.behind.as_ref().map(|looked| json!({ "what": looked.what(), "cure": looked.cure() })),
     })
 }
 

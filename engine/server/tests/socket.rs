@@ -5,9 +5,10 @@ use flow::{Act, Config, FlowInput, FlowOutput, HeldItem, Limits, ParkedItem, Sta
 use journal::{EntryCodec, MemoryLog, RecordCodec};
 use lockstep_server::{Api, ControlSocket};
 use model::{Answer, ControlAct, EntryId, Timestamp, Unit};
-use ports::{Boxed, Failure, Fault, SendRequest, Sink, SinkReply, StateTxn};
+use ports::{Failure, Fault, StateTxn, Written};
 use runtime::{Core, Engine, KillPoints, Setup, Stores, SystemClock};
 use serde_json::{Value, json};
+use sim::memory::MemorySink;
 use std::{
     os::unix::fs::PermissionsExt,
     path::Path,
@@ -39,6 +40,9 @@ impl Core for Answers {
     fn deciding(&self) -> Option<EntryId> {
         None
     }
+    fn last_written(&self, _: &dyn StateTxn) -> Option<Written> {
+        None
+    }
     fn status(&self, state: &dyn StateTxn) -> Status {
         flow::Flow::new(config()).status(state)
     }
@@ -54,26 +58,6 @@ impl Core for Answers {
             question: "truncated".into(),
             answers: vec![Answer::Expand, Answer::ReadAgain],
         }]
-    }
-}
-
-struct NoSink;
-
-impl Sink for NoSink {
-    fn send(&self, _: SendRequest) -> Boxed<'_, SinkReply> {
-        Box::pin(async { SinkReply::Unknown { what: "no sink".into() } })
-    }
-    fn settle(&self, request: SendRequest) -> Boxed<'_, SinkReply> {
-        self.send(request)
-    }
-    fn concurrency(&self) -> usize {
-        1
-    }
-    fn request_lifetime_max_seconds(&self) -> u32 {
-        1
-    }
-    fn prerequisites(&self, _: bool) -> Boxed<'_, Result<Vec<Fault>, Fault>> {
-        Box::pin(async { Ok(Vec::new()) })
     }
 }
 
@@ -108,7 +92,7 @@ fn start() -> Engine {
             core: |_| Box::new(Answers),
             open: Box::new(open),
             source: Arc::new(|| Err(Fault::new(Failure::Transient, "no source"))),
-            sink: Arc::new(NoSink),
+            sink: Arc::new(MemorySink::default()),
             clock: Arc::new(SystemClock),
             kill: KillPoints::none(),
         },
@@ -170,6 +154,8 @@ async fn an_act_carries_the_uid_of_the_peer_and_only_possible_answers_are_taken(
 
     let (status, answer) = ask(&socket, "GET", "/status", &Value::Null).await;
     assert_eq!((status, answer["accepted"].as_u64()), (200, Some(0)), "{answer}");
+    let target = &answer["target"];
+    assert_eq!((target["system"].as_str(), target["heartbeat_seconds"].as_u64()), (Some("cloud"), Some(1)), "{target}");
     let (_, held) = ask(&socket, "GET", "/held", &Value::Null).await;
     assert_eq!(held[0]["answers"], json!(["expand", "read-again"]));
 

@@ -10,9 +10,10 @@ use crate::{
 use flow::{Config, Limits, SinkSettings, SourceSettings};
 use journal::{EntryCodec, EntryLog, LogReader, RecordLog, kernel_entropy};
 use model::{Entry, EntryId, RowChange, SnapshotMark, SystemId, Timestamp};
-use ports::{Appended, Boxed, Class, Clock, Fault, Journal, Resume, SendRequest, Sink, SinkReply, Source};
+use ports::{Appended, Class, Clock, Fault, Journal, Resume, Source};
 use postgres::{PostgresSource, position::Lsn};
 use runtime::{Engine, KillPoints, ReservedJournal, Setup, Stores, SystemClock, make_flow};
+use sim::memory::MemorySink;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -78,7 +79,8 @@ fn setup(order: &Order, done: Arc<Notify>) -> Outcome<Setup> {
         core: make_flow,
         open: Box::new(move || stores(&data, until, done.clone())),
         source: Arc::new(source),
-        sink: Arc::new(Nowhere),
+        // Nothing is decided, so nothing is ever sent.
+        sink: Arc::new(MemorySink::default()),
         clock: Arc::new(SystemClock),
         kill: KillPoints::none(),
     })
@@ -186,30 +188,5 @@ impl Journal for Watched {
 impl ReservedJournal for Watched {
     fn release_reserve(&mut self, bytes: u64) -> Result<bool, Fault> {
         self.inner.release_reserve(bytes)
-    }
-}
-
-/// Nothing is decided, so nothing is ever sent.
-struct Nowhere;
-
-impl Sink for Nowhere {
-    fn send(&self, _: SendRequest) -> Boxed<'_, SinkReply> {
-        Box::pin(async { SinkReply::Unknown { what: "there is no target".to_owned() } })
-    }
-
-    fn settle(&self, request: SendRequest) -> Boxed<'_, SinkReply> {
-        self.send(request)
-    }
-
-    fn concurrency(&self) -> usize {
-        1
-    }
-
-    fn request_lifetime_max_seconds(&self) -> u32 {
-        1
-    }
-
-    fn prerequisites(&self, _: bool) -> Boxed<'_, Result<Vec<Fault>, Fault>> {
-        Box::pin(async { Ok(Vec::new()) })
     }
 }

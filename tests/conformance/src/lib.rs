@@ -3,4 +3,5 @@
 //! An implementation's own tests hand over a harness; what a suite asks for is the contract in `ports`, nothing more.
 
 pub mod journal;
+pub mod sink;
 pub mod state;

@@ -7,6 +7,7 @@
 
 pub mod fenced;
 mod later;
+pub mod memory;
 mod people;
 mod reading;
 mod rebuild;

@@ -2,10 +2,10 @@
 
 use crate::wild::REFUSED;
 use model::{Json, Outcome, RequestId, Write};
-use ports::{ForeignVersion, NotApplied, SendBase, SendRequest, SinkReply};
+use ports::{ForeignVersion, Look, NotApplied, SendBase, SendRequest, SinkReply, Written};
 use std::collections::{BTreeMap, BTreeSet};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Target {
     /// By `Type/id`; version n is at place n - 1.
     pub units: BTreeMap<String, Vec<Version>>,
@@ -72,6 +72,25 @@ impl Target {
                 SinkReply::Final { outcome, foreign: Vec::new() }
             }
             _ => SinkReply::Final { outcome: Outcome::Gone { version: Some(version) }, foreign: Vec::new() },
+        }
+    }
+
+    /// What stands where `written` was written last.
+    pub fn look(&self, written: &Written) -> Look {
+        let versions = self.units.get(&written.unit.to_string()).map_or(&[][..], Vec::as_slice);
+        let Some(top) = versions.last() else { return Look::Gone(None) };
+        let stands = versions.len().to_string().into();
+        let known: Option<&Version> = written.version.parse().ok().and_then(|n: usize| versions.get(n.checked_sub(1)?));
+        let is_ours = |version: &Version| {
+            version.body.is_some() == written.exists
+                && (written.request.is_none() || version.request == written.request)
+        };
+        match known {
+            Some(known) if !is_ours(known) => Look::Behind(stands),
+            None => Look::Behind(stands),
+            Some(_) if stands == written.version => Look::Ours,
+            Some(_) if top.body.is_none() => Look::Gone(Some(stands)),
+            Some(_) => Look::Foreign(stands),
         }
     }
 

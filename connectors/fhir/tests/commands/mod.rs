@@ -1,6 +1,7 @@
 //! What the tests say in one word: a server, requests for it, and other people's edits.
 #![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
 
+mod contract;
 pub mod tls;
 
 use lockstep_fhir::{FhirSink, Options, ProbePlace, Secret};
@@ -25,17 +26,33 @@ pub struct Peer {
     sandbox: Sandbox,
     like: Like,
     token: Option<String>,
+    /// Where its writes are kept, if anywhere.
+    file: Option<std::path::PathBuf>,
 }
 
 impl Peer {
     pub async fn start(like: Like) -> Peer {
-        Peer { sandbox: Sandbox::start(&sandbox::Options::new(like)).await.unwrap(), like, token: None }
+        Peer::start_as(sandbox::Options::new(like)).await
+    }
+
+    pub async fn start_as(options: sandbox::Options) -> Peer {
+        let sandbox = Sandbox::start(&options).await.unwrap();
+        Peer { sandbox, like: options.like, token: options.token, file: options.file }
+    }
+
+    /// The same server again, with what its file holds now.
+    pub async fn begin_again(self, meanwhile: impl FnOnce()) -> Peer {
+        let mut options = sandbox::Options::new(self.like);
+        (options.listen, options.token, options.file) = (self.address(), self.token.clone(), self.file.clone());
+        self.stop().await;
+        meanwhile();
+        Peer::start_as(options).await
     }
 
     pub async fn start_with_token(like: Like, token: &str) -> Peer {
         let mut options = sandbox::Options::new(like);
         options.token = Some(token.to_owned());
-        Peer { sandbox: Sandbox::start(&options).await.unwrap(), like, token: options.token }
+        Peer::start_as(options).await
     }
 
     pub async fn stop(self) {
@@ -63,6 +80,7 @@ impl Peer {
             bearer: self.token.as_deref().map(Secret::new),
             concurrency: 4,
             request_timeout: Duration::from_secs(10),
+            heartbeat_seconds: 60,
             ca: None,
             probe: Some(ProbePlace::parse("Basic/lockstep").unwrap()),
             types: vec!["Patient".into(), "Observation".into()],

@@ -56,10 +56,14 @@ fn text(status: &Value) -> String {
                 status["unsettled"], status["waiting"], status["in_flight"], status["accepted"]
             ),
         ),
+        ("target", target(&status["target"])),
         ("parked", plain(&status["parked"])),
         ("held", plain(&status["held"])),
         ("map", map),
     ]);
+    for alarm in alarms(&status["target"]) {
+        out += &format!("ALARM      {alarm}\n");
+    }
     for table in source["tables"].as_array().into_iter().flatten().filter(|table| table["ready"] == false) {
         let rows = table["rows_done"]
             .as_u64()
@@ -81,4 +85,31 @@ fn text(status: &Value) -> String {
         out += &format!("STOPPED    {}: {}\n", plain(&halt["scope"]), plain(&halt["what"]));
     }
     out
+}
+
+/// When the target answered, and what the last look at it found.
+fn target(target: &Value) -> String {
+    let answered = match target["answered_seconds_ago"].as_u64() {
+        Some(seconds) => format!("answered {seconds} s ago"),
+        None => "has not answered since the start".to_owned(),
+    };
+    let system = target["system"].as_str().unwrap_or_default();
+    let looked = &target["looked"];
+    match (looked["what"].as_str(), looked["seconds_ago"].as_u64()) {
+        (Some(what), Some(seconds)) if looked["alarm"] == false => {
+            format!("{system} {answered}; looked {seconds} s ago: {what}")
+        }
+        _ => format!("{system} {answered}"),
+    }
+}
+
+/// What somebody should know of the target.
+fn alarms(target: &Value) -> Vec<String> {
+    let one = |found: &Value| {
+        let (what, cure) = (found["what"].as_str()?, found["cure"].as_str().filter(|cure| !cure.is_empty()));
+        let cure = cure.map(|cure| format!("; {cure}")).unwrap_or_default();
+        Some(format!("{}: {what}{cure}", target["system"].as_str().unwrap_or_default()))
+    };
+    let looked = Some(&target["looked"]).filter(|looked| looked["alarm"] == true && looked["verdict"] != "behind");
+    [looked, Some(&target["behind"])].into_iter().flatten().filter_map(one).collect()
 }
