@@ -54,6 +54,9 @@ pub enum Error {
     /// A row does not fit its schema.
     #[error(transparent)]
     Row(#[from] schemas::RowError),
+    /// What is published changed, or tables did without the log telling: they are read again.
+    #[error("{0}; what changed meanwhile is in no log, so it is read again")]
+    Republished(String),
     /// Something a person must change.
     #[error("{what}")]
     Wrong {
@@ -99,7 +102,7 @@ impl Error {
     /// What it means for the source.
     pub fn failure(&self) -> Failure {
         match self {
-            Error::Unreachable { .. } | Error::Closed | Error::Silent(_) => Failure::Transient,
+            Error::Unreachable { .. } | Error::Closed | Error::Silent(_) | Error::Republished(_) => Failure::Transient,
             Error::Tls { .. } | Error::Login(_) | Error::Wrong { .. } => Failure::Misconfigured,
             Error::Malformed(_) | Error::Protocol(_) | Error::Row(_) => Failure::Misconfigured,
             Error::Server { code, .. } => match code.get(..2).unwrap_or_default() {
@@ -121,7 +124,7 @@ impl Error {
     fn cure(&self) -> String {
         match self {
             Error::Unreachable { .. } => "is the server up, and do host and port of `url` lead to it?".to_owned(),
-            Error::Closed | Error::Silent(_) => String::new(),
+            Error::Closed | Error::Silent(_) | Error::Republished(_) => String::new(),
             Error::Tls { .. } => "check `sslmode` and `ca_file`; sslmode=disable is for this machine only".to_owned(),
             Error::Login(_) => "check `password`".to_owned(),
             Error::Malformed(_) | Error::Protocol(_) | Error::Row(_) => {

@@ -25,6 +25,7 @@ mod status;
 mod stream;
 mod transaction;
 pub mod values;
+mod watch;
 mod wire;
 
 pub use catalog::table_schemas;

@@ -11,8 +11,11 @@ use crate::{
 };
 use model::TableName;
 use ports::{Failure, Fault};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::SimpleQueryRow;
+
+/// The oldest version that plain roles can write logical messages in.
+pub(crate) const OLDEST: u32 = 140_000;
 
 /// Every unmet prerequisite, also that the server cannot be reached or the login fails.
 pub(crate) async fn all(options: &Options) -> Result<Vec<Fault>, Error> {
@@ -20,7 +23,7 @@ pub(crate) async fn all(options: &Options) -> Result<Vec<Fault>, Error> {
         Ok(sql) => sql,
         Err(error) => return Ok(vec![error.into()]),
     };
-    let mut problems = problems(&sql, options).await?;
+    let mut problems: Vec<Fault> = problems(&sql, options).await?.into_iter().map(|problem| problem.fault).collect();
     // A login for replication can be refused where one for SQL is not.
     if problems.is_empty()
         && let Err(error) = replication_login(options).await
@@ -31,25 +34,49 @@ pub(crate) async fn all(options: &Options) -> Result<Vec<Fault>, Error> {
     Ok(problems)
 }
 
-/// All problems as one fault, for a source that is about to be opened.
-pub(crate) async fn blocking(sql: &Sql, options: &Options) -> Result<Option<Fault>, Error> {
-    let problems = problems(sql, options).await?;
+/// Tables that cannot be captured for now, each with the reason and its cure.
+pub(crate) type Stopped = BTreeMap<TableName, Box<str>>;
+
+/// What stands in a source's way.
+pub(crate) struct Blocking {
+    /// What stops all of it.
+    pub(crate) everything: Option<Fault>,
+    /// What stops a table alone.
+    pub(crate) tables: Stopped,
+}
+
+/// All problems of a source that is about to be opened: those of tables that were captured so far (`known`) stop these
+/// tables alone, every other one stops the source.
+pub(crate) async fn blocking(sql: &Sql, options: &Options, known: &BTreeSet<TableName>) -> Result<Blocking, Error> {
+    let (mut everything, mut tables) = (Vec::new(), Stopped::new());
+    for Problem { fault, of } in problems(sql, options).await? {
+        if of.is_empty() || !of.iter().all(|table| known.contains(table)) {
+            everything.push(fault);
+            continue;
+        }
+        for table in of {
+            let what = tables.entry(table).or_default();
+            let before = if what.is_empty() { String::new() } else { format!("{what}; ") };
+            *what = format!("{before}{fault}").into();
+        }
+    }
     let join = |text: fn(&Fault) -> &String| {
-        let texts: Vec<&str> = problems.iter().map(|problem| text(problem).as_str()).collect();
+        let texts: Vec<&str> = everything.iter().map(|problem| text(problem).as_str()).collect();
         texts.join("; ")
     };
-    Ok((!problems.is_empty())
-        .then(|| Fault::new(Failure::Misconfigured, join(|problem| &problem.what)).cure(join(|problem| &problem.cure))))
+    let everything = (!everything.is_empty())
+        .then(|| Fault::new(Failure::Misconfigured, join(|problem| &problem.what)).cure(join(|problem| &problem.cure)));
+    Ok(Blocking { everything, tables })
 }
 
 async fn replication_login(options: &Options) -> Result<(), Error> {
     Wire::open(connect(options).await?, options).await.map(drop)
 }
 
-async fn problems(sql: &Sql, options: &Options) -> Result<Vec<Fault>, Error> {
+async fn problems(sql: &Sql, options: &Options) -> Result<Vec<Problem>, Error> {
     let mut found = Problems(Vec::new());
     let version = server(sql, options, &mut found).await?;
-    if version < 140_000 {
+    if version < OLDEST {
         return Ok(found.0);
     }
     let tables = tables(sql, options, &mut found).await?;
@@ -57,11 +84,22 @@ async fn problems(sql: &Sql, options: &Options) -> Result<Vec<Fault>, Error> {
     Ok(found.0)
 }
 
-struct Problems(Vec<Fault>);
+struct Problem {
+    fault: Fault,
+    /// The tables that it is about; none: it is about all of the source.
+    of: Vec<TableName>,
+}
+
+struct Problems(Vec<Problem>);
 
 impl Problems {
     fn add(&mut self, what: impl Into<String>, cure: impl Into<String>) {
-        self.0.push(Fault::new(Failure::Misconfigured, what).cure(cure));
+        self.of(Vec::new(), what, cure);
+    }
+
+    /// One that concerns these tables alone.
+    fn of(&mut self, of: Vec<TableName>, what: impl Into<String>, cure: impl Into<String>) {
+        self.0.push(Problem { fault: Fault::new(Failure::Misconfigured, what).cure(cure), of });
     }
 }
 
@@ -84,7 +122,7 @@ async fn server(sql: &Sql, options: &Options, found: &mut Problems) -> Result<u3
     let rows = sql.rows("looking at the server", &query).await?;
     let Some(row) = rows.first() else { return Err(Error::Protocol("the server says nothing of itself".to_owned())) };
     let version = text(row, 0).parse().unwrap_or(0);
-    if version < 140_000 {
+    if version < OLDEST {
         found.add(
             format!("PostgreSQL {} is too old: 14 is the oldest with logical messages", text(row, 8)),
             "upgrade the server",
@@ -151,7 +189,8 @@ async fn tables(sql: &Sql, options: &Options, found: &mut Problems) -> Result<Ve
     for row in sql.rows("looking at the tables", &query).await? {
         let table = TableName::from(text(&row, 0));
         if row.get(1).is_none() {
-            found.add(
+            found.of(
+                vec![table.clone()],
                 format!("the table {table} does not exist"),
                 format!("correct its name in `tables`, or create it: {table}"),
             );
@@ -166,12 +205,13 @@ async fn tables(sql: &Sql, options: &Options, found: &mut Problems) -> Result<Ve
 }
 
 fn table_fits(row: &SimpleQueryRow, table: &TableName, options: &Options, found: &mut Problems) {
-    let (name, role) = (quoted(table), identifier(&options.address.user));
+    let (name, role, of) = (quoted(table), identifier(&options.address.user), vec![table.clone()]);
     let schema = identifier(split(table).unwrap_or_default().0);
     match text(row, 2) {
         "r" | "p" => {}
         _ => {
-            return found.add(
+            return found.of(
+                of,
                 format!("{table} is not a table: views and foreign tables have no log"),
                 "name the tables behind it",
             );
@@ -179,9 +219,12 @@ fn table_fits(row: &SimpleQueryRow, table: &TableName, options: &Options, found:
     }
     match text(row, 3) {
         "p" => {}
-        "u" => found
-            .add(format!("{table} is unlogged: its changes are in no log"), format!("ALTER TABLE {name} SET LOGGED;")),
-        _ => found.add(format!("{table} is temporary"), "name a permanent table"),
+        "u" => found.of(
+            of.clone(),
+            format!("{table} is unlogged: its changes are in no log"),
+            format!("ALTER TABLE {name} SET LOGGED;"),
+        ),
+        _ => found.of(of.clone(), format!("{table} is temporary"), "name a permanent table"),
     }
     if text(row, 5) != "t" {
         found.add(
@@ -200,13 +243,16 @@ fn table_fits(row: &SimpleQueryRow, table: &TableName, options: &Options, found:
     }
     let (primary, chosen) = (text(row, 8) == "t", text(row, 9) == "t");
     match text(row, 4) {
-        "n" => found.add(
+        "n" => found.of(
+            of,
             format!("{table} has REPLICA IDENTITY NOTHING: updates and deletes would not say which row"),
             format!("ALTER TABLE {name} REPLICA IDENTITY DEFAULT;"),
         ),
         "i" if chosen => {}
         _ if primary => {}
-        _ => found.add(
+        // An append-only table without a key is refused too: nothing would fold its rows (J15).
+        _ => found.of(
+            of,
             format!("{table} has no primary key: its rows have no name"),
             format!("ALTER TABLE {name} ADD PRIMARY KEY (…); or ALTER TABLE {name} REPLICA IDENTITY USING INDEX …;"),
         ),
@@ -269,7 +315,8 @@ async fn publication(
         .filter(|found| !published.contains_key(found.table.as_str()) && (via_root || !found.partitioned))
         .collect();
     if !missing.is_empty() {
-        found.add(
+        found.of(
+            missing.iter().map(|found| found.table.clone()).collect(),
             format!(
                 "the publication {name} lacks {}",
                 missing.iter().map(|found| found.table.as_str()).collect::<Vec<_>>().join(", ")
@@ -297,7 +344,8 @@ async fn narrowed(sql: &Sql, options: &Options, found: &mut Problems) -> Result<
         let table = TableName::from(text(&row, 0));
         if options.tables.contains(&table) {
             let what = if text(&row, 1) == "t" { "filters rows" } else { "leaves out columns" };
-            found.add(
+            found.of(
+                vec![table.clone()],
                 format!("the publication {name} {what} of {table}"),
                 format!(
                     "BEGIN; ALTER PUBLICATION {name} DROP TABLE {0}; ALTER PUBLICATION {name} ADD TABLE {0}; COMMIT;",

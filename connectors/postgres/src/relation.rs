@@ -8,7 +8,7 @@
 use crate::{
     catalog::{Shape, schema},
     error::Error,
-    pgoutput::{Datum, Malformed, Old, Relation, Relations as Numbers, Tuple},
+    pgoutput::{self, Datum, Malformed, Message, Old, Relation, Relations as Numbers, Tuple},
     session::Sql,
     values,
 };
@@ -38,53 +38,66 @@ pub(crate) struct Relations {
     keys: BTreeMap<TableName, Vec<String>>,
     /// `None`: published, but not captured.
     known: BTreeMap<u32, Option<Table>>,
+    sql: Sql,
+    /// The message of a relation whose key the catalogue must be asked for.
+    asked: Option<Box<[u8]>>,
     writer: RowWriter,
     scratch: Vec<u8>,
 }
 
 impl Relations {
-    /// For these tables; `shapes` is what the catalogue says of them now.
-    pub(crate) fn new<'a>(tables: &[TableName], shapes: impl IntoIterator<Item = &'a Shape>) -> Relations {
+    /// For these tables; `shapes` is what the catalogue says of them now, `sql` asks it again.
+    pub(crate) fn new<'a>(tables: &[TableName], shapes: impl IntoIterator<Item = &'a Shape>, sql: Sql) -> Relations {
         Relations {
             captured: tables.iter().cloned().collect(),
             keys: shapes.into_iter().map(|shape| (shape.table().clone(), shape.key.clone())).collect(),
             known: BTreeMap::new(),
+            sql,
+            asked: None,
             writer: RowWriter::new(),
             scratch: Vec::new(),
         }
     }
 
-    /// Learns a relation's shape. The order of the key's columns stands in the catalogue alone: it is asked again when
-    /// what it said does not fit.
-    pub(crate) async fn define(&mut self, relation: Relation<'_>, sql: &Sql) -> Result<(), Error> {
-        let table = TableName::from(format!("{}.{}", relation.namespace, relation.name).as_str());
+    /// Learns a relation's shape from its message. The order of the key's columns stands in the catalogue alone: it is asked
+    /// again, by [`Relations::learn`], when what it said does not fit.
+    pub(crate) fn define(&mut self, relation: Relation<'_>, message: &[u8]) {
+        let table = name(&relation);
         if !self.captured.contains(&table) {
             self.known.insert(relation.id, None);
-            return Ok(());
+        } else if self.keys.get(&table).is_some_and(|key| fits(&relation, key)) {
+            self.take(&relation, table);
+        } else {
+            self.asked = Some(message.into());
         }
-        let identity: Vec<bool> = relation.columns().map(|column| column.identity).collect();
-        let named: Vec<&str> = relation.columns().filter(|column| column.identity).map(|column| column.name).collect();
-        let all: Vec<&str> = relation.columns().map(|column| column.name).collect();
-        let full = relation.identity == b'f';
-        let fits = |key: &[String]| {
-            let known = key.iter().all(|name| all.contains(&name.as_str()));
-            known && (full || (key.len() == named.len() && key.iter().all(|name| named.contains(&name.as_str()))))
-        };
-        if !self.keys.get(&table).is_some_and(|key| fits(key))
-            && let Some(shape) = Shape::read(sql, &table).await?
-        {
-            self.keys.insert(table.clone(), shape.key);
+    }
+
+    /// Asks the catalogue, if a relation waits for it: before the next message is taken. Dropping the future loses nothing.
+    pub(crate) async fn learn(&mut self) -> Result<(), Error> {
+        let Some(message) = self.asked.clone() else { return Ok(()) };
+        if let Message::Relation(relation) = pgoutput::parse(&message)? {
+            let table = name(&relation);
+            if let Some(shape) = Shape::read(&self.sql, &table).await? {
+                self.keys.insert(table.clone(), shape.key);
+            }
+            self.take(&relation, table);
         }
+        self.asked = None;
+        Ok(())
+    }
+
+    fn take(&mut self, relation: &Relation<'_>, table: TableName) {
         let key = match self.keys.get(&table) {
-            Some(key) if fits(key) => key.clone(),
-            // The catalogue is ahead of the stream here: the stream's own word, in column order.
-            _ if full => Vec::new(),
-            _ => named.iter().map(|name| (*name).to_owned()).collect(),
+            Some(key) if fits(relation, key) => key.clone(),
+            // The catalogue is ahead of the stream here: the stream's own word, in column order. A key that changed is seen by
+            // the watch, and the table is read again.
+            _ if relation.identity == b'f' => Vec::new(),
+            _ => relation.columns().filter(|column| column.identity).map(|column| column.name.to_owned()).collect(),
         };
+        let identity: Vec<bool> = relation.columns().map(|column| column.identity).collect();
         let columns = relation.columns().map(|column| (column.name, column.oid));
         let plan = Arc::new(Plan::new(&schema(&table, columns, &key)));
         self.known.insert(relation.id, Some(Table { plan, identity }));
-        Ok(())
     }
 
     /// The captured tables among these relations.
@@ -139,6 +152,18 @@ impl Relations {
             None => Err(unknown(relation)),
         }
     }
+}
+
+fn name(relation: &Relation<'_>) -> TableName {
+    TableName::from(format!("{}.{}", relation.namespace, relation.name).as_str())
+}
+
+/// Whether the key that the catalogue tells of is the one of this relation.
+fn fits(relation: &Relation<'_>, key: &[String]) -> bool {
+    let identity: Vec<&str> = relation.columns().filter(|column| column.identity).map(|column| column.name).collect();
+    let has = |name: &String| relation.columns().any(|column| column.name == *name);
+    let same = || key.len() == identity.len() && key.iter().all(|name| identity.contains(&name.as_str()));
+    key.iter().all(has) && (relation.identity == b'f' || same())
 }
 
 fn unknown(relation: u32) -> Error {

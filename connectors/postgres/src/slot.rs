@@ -55,13 +55,14 @@ impl Identity {
         }
     }
 
-    /// As it stands in the journal.
+    /// As it stands in the journal, in the first line.
     pub(crate) fn text(&self) -> String {
         format!("systemid={} timeline={}", self.system, self.timeline)
     }
 
     /// What differs from `recorded`, in words; none if nothing does.
     fn differs(&self, recorded: &str) -> Option<String> {
+        let recorded = recorded.lines().next().unwrap_or_default();
         let of = |name: &str| recorded.split(' ').find_map(|pair| pair.strip_prefix(name)).unwrap_or("?").to_owned();
         let (system, timeline) = (of("systemid="), of("timeline="));
         if system != self.system {
@@ -206,12 +207,17 @@ pub(crate) fn check(
         passed: Some(passed.position()),
         slot: slot.and_then(|slot| slot.confirmed).map(Lsn::position),
         what,
-        plan: format!(
-            "changes behind {passed} may be missing. Once you accept this: the slot {name} is dropped and made anew, and every \
-             table is read again in marked chunks; rows that were deleted meanwhile are found by their absence. Nothing is \
-             done before: `lockstep held ls` shows it, `lockstep held answer` accepts it"
-        ),
+        plan: gap_plan(&name, passed),
     })
+}
+
+/// What will be done once a person accepts a gap behind `passed`.
+pub(crate) fn gap_plan(name: &str, passed: Lsn) -> String {
+    format!(
+        "changes behind {passed} may be missing. Once you accept this: the slot {name} is dropped and made anew, and every \
+         table is read again in marked chunks; rows that were deleted meanwhile are found by their absence. Nothing is \
+         done before: `lockstep held ls` shows it, `lockstep held answer` accepts it"
+    )
 }
 
 #[cfg(test)]

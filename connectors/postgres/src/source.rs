@@ -3,6 +3,7 @@
 //! Invariants:
 //! * A slot is made only for a resume that wants one and has not started (J6); a started one that does not fit is a gap.
 //! * What is asked of the server is `passed`, what is confirmed to it is at or below the durable `passed` (J10).
+//! * What is published is read before anything else is looked at: what changes behind that look is a difference to the next.
 
 use crate::{
     batch::Batch,
@@ -12,13 +13,14 @@ use crate::{
     handoff::Handoff,
     pace::Pace,
     position::Lsn,
-    prerequisites,
+    prerequisites::{self, Stopped},
     relation::Relations,
     session::{Bytestream, Sql, Task, connect, literal},
     slot::{self, Identity, SlotState},
     snapshot::{Place as ReadPlace, Progress, Seen, SnapshotReader},
     status::Status,
     stream::Stream,
+    watch::{self, Published, Watch},
     wire::{Frames, Wire},
 };
 use model::{Entry, SnapshotMark, SourcePosition, TableName};
@@ -26,6 +28,7 @@ use ports::{
     Boxed, Fault, OpenFault, Resume, Source, SourceHandle, TableProgress, TableResume, resume::IDENTITY_PREFIX,
 };
 use std::{
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -40,7 +43,22 @@ const UPDATE_EVERY_MAX: Duration = Duration::from_secs(10);
 /// A PostgreSQL database as a source.
 pub struct PostgresSource {
     options: Arc<Options>,
-    stream: Option<Stream>,
+    open: Option<(Stream, Watch)>,
+}
+
+/// Where a stream begins.
+struct Begin {
+    resume: Resume,
+    passed: Lsn,
+    batch: Batch,
+    watched: Published,
+    stopped: Stopped,
+}
+
+/// Whom positions belong to, and under which publishing the tables are read.
+fn identify(here: &Identity, published: &Published, at: Lsn, batch: &mut Batch) {
+    let text = format!("{}{}", here.text(), published.text());
+    batch.message(at.change(0), IDENTITY_PREFIX, text.as_bytes());
 }
 
 struct Handle {
@@ -64,29 +82,35 @@ impl Source for PostgresSource {
     fn open(&mut self, resume: Resume) -> Boxed<'_, Result<Arc<dyn SourceHandle>, OpenFault>> {
         Box::pin(async move {
             // Whatever was open lets go of the slot first.
-            self.stream = None;
-            let (stream, handle) = self.opened(resume).await?;
-            self.stream = Some(stream);
+            self.open = None;
+            let (stream, watch, handle) = self.opened(resume).await?;
+            self.open = Some((stream, watch));
             Ok(Arc::new(handle) as Arc<dyn SourceHandle>)
         })
     }
 
-    fn next_batch(&mut self) -> Boxed<'_, Result<Vec<Entry>, Fault>> {
+    fn next_batch(&mut self) -> Boxed<'_, Result<Vec<Entry>, OpenFault>> {
         Box::pin(async move {
-            let Some(stream) = &mut self.stream else {
-                return Err(Error::Protocol("the source is not open".to_owned()).into());
+            let Some((stream, watch)) = &mut self.open else {
+                return Err(Fault::from(Error::Protocol("the source is not open".to_owned())).into());
             };
-            let batch = stream.next_batch().await;
-            if batch.is_err() {
-                self.stream = None;
-            }
-            Ok(batch?)
+            // What the stream has made and not handed over comes again: it is behind `passed`.
+            let ended = tokio::select! {
+                batch = stream.next_batch() => match batch {
+                    Ok(batch) => return Ok(batch),
+                    Err(error) => error,
+                },
+                error = watch.found() => error,
+            };
+            let passed = stream.passed;
+            self.open = None;
+            Err(self.unpublished(&ended, passed).await.unwrap_or_else(|| Fault::from(ended).into()))
         })
     }
 
     fn remove(&mut self) -> Boxed<'_, Result<Vec<String>, Fault>> {
         Box::pin(async move {
-            self.stream = None;
+            self.open = None;
             Ok(self.removed().await?)
         })
     }
@@ -99,13 +123,16 @@ impl Source for PostgresSource {
 impl PostgresSource {
     /// A source that is not connected yet.
     pub fn new(options: Options) -> PostgresSource {
-        PostgresSource { options: Arc::new(options), stream: None }
+        PostgresSource { options: Arc::new(options), open: None }
     }
 
-    async fn opened(&self, resume: Resume) -> Result<(Stream, Handle), OpenFault> {
+    async fn opened(&self, resume: Resume) -> Result<(Stream, Watch, Handle), OpenFault> {
         let options = &self.options;
         let sql = Sql::open(options).await.map_err(Fault::from)?;
-        if let Some(fault) = prerequisites::blocking(&sql, options).await.map_err(Fault::from)? {
+        let published = Published::read(&sql, options).await.map_err(Fault::from)?;
+        let known = if resume.started { resume.tables.keys().cloned().collect() } else { BTreeSet::new() };
+        let blocking = prerequisites::blocking(&sql, options, &known).await.map_err(Fault::from)?;
+        if let Some(fault) = blocking.everything {
             return Err(fault.into());
         }
         let mut wire = Wire::open(connect(options).await.map_err(Fault::from)?, options).await.map_err(Fault::from)?;
@@ -117,16 +144,21 @@ impl PostgresSource {
             slot::check(options, slot.as_ref(), &here, resume.identity.as_deref(), passed)?;
             passed
         } else {
-            self.new_slot(&sql, &mut wire, &here, &mut batch).await.map_err(Fault::from)?
+            self.new_slot(&sql, &mut wire, &here, &published, &mut batch).await.map_err(Fault::from)?
         };
         let (frames, write) = wire.start(&self.start_command(passed)).await.map_err(Fault::from)?;
+        let (mut resume, mut watched) = (resume, published);
         if resume.started {
             // Once more, now that nobody else can move it: the server silently begins where its slot stands (J10).
             let slot = SlotState::find(&sql, &options.name()).await.map_err(Fault::from)?;
             slot::check(options, slot.as_ref(), &here, resume.identity.as_deref(), passed)?;
-            self.start_tables(&resume, passed, &mut batch);
+            watched = self.start_tables(&mut resume, passed, &here, &watched, &blocking.tables, &mut batch);
         }
-        Ok(self.streaming(sql, frames, write, resume, passed, batch).await.map_err(Fault::from)?)
+        for (table, what) in &blocking.tables {
+            tracing::error!(source = %options.system, %table, "captured no longer, and read again once this is mended: {what}");
+        }
+        let from = Begin { resume, passed, batch, watched, stopped: blocking.tables };
+        Ok(self.streaming(sql, frames, write, from).await.map_err(Fault::from)?)
     }
 
     /// Wanted and not started: whatever slot is there holds nothing of ours (J6).
@@ -135,6 +167,7 @@ impl PostgresSource {
         sql: &Sql,
         wire: &mut Wire<Bytestream>,
         here: &Identity,
+        published: &Published,
         batch: &mut Batch,
     ) -> Result<Lsn, Error> {
         let name = self.options.name();
@@ -147,21 +180,49 @@ impl PostgresSource {
         };
         let (point, _) = slot::create(wire, sql, &name, false, &mut told).await?;
         batch.snapshot(SnapshotMark::Started { tables: self.options.tables.clone(), at: point.position() });
-        batch.message(point.change(0), IDENTITY_PREFIX, here.text().as_bytes());
+        identify(here, published, point, batch);
         Ok(point)
     }
 
-    /// Starts the tables that the journal does not know yet, and those that it knows and the configuration leaves out: their
-    /// changes are missed from here on, so nobody may take them for read when they are named again.
-    fn start_tables(&self, resume: &Resume, passed: Lsn, batch: &mut Batch) {
+    /// Starts the tables that must be read from their beginning: those that the journal does not know yet; those whose
+    /// publishing changed, or that cannot be captured for now; and those that the configuration leaves out, because their
+    /// changes are missed from here on. What it says of publishing comes behind, so that a crash in between starts them again.
+    fn start_tables(
+        &self,
+        resume: &mut Resume,
+        passed: Lsn,
+        here: &Identity,
+        published: &Published,
+        stopped: &Stopped,
+        batch: &mut Batch,
+    ) -> Published {
         const UNREAD: TableResume = TableResume::Open { next_chunk: 0, done_upto: None };
+        let recorded = Published::recorded(resume.identity.as_deref().unwrap_or_default());
+        let differs = recorded.differs(published);
         let named = &self.options.tables;
-        let new = named.iter().filter(|table| !resume.tables.contains_key(*table));
+        let mut tables: BTreeSet<&TableName> =
+            named.iter().filter(|table| !resume.tables.contains_key(table)).collect();
         let known = resume.tables.iter().filter(|(_, state)| **state != UNREAD).map(|(table, _)| table);
-        let tables: Vec<TableName> = new.chain(known.filter(|table| !named.contains(table))).cloned().collect();
+        tables
+            .extend(known.filter(|table| {
+                !named.contains(table) || differs.contains_key(*table) || stopped.contains_key(*table)
+            }));
+        let tables: Vec<TableName> = tables.into_iter().cloned().collect();
+        let again: BTreeMap<_, _> = differs.into_iter().filter(|(table, _)| tables.contains(table)).collect();
+        if !again.is_empty() {
+            tracing::warn!(source = %self.options.system, "read again: {}", watch::said(&again));
+        }
+        for table in &tables {
+            resume.tables.insert(table.clone(), UNREAD);
+        }
         if !tables.is_empty() {
             batch.snapshot(SnapshotMark::Started { tables, at: passed.position() });
         }
+        let renewed = recorded.renewed(published);
+        if renewed != recorded {
+            identify(here, &renewed, passed, batch);
+        }
+        renewed
     }
 
     fn start_command(&self, from: Lsn) -> String {
@@ -177,10 +238,9 @@ impl PostgresSource {
         sql: Sql,
         frames: Frames<ReadHalf<Bytestream>>,
         write: WriteHalf<Bytestream>,
-        resume: Resume,
-        passed: Lsn,
-        batch: Batch,
-    ) -> Result<(Stream, Handle), Error> {
+        from: Begin,
+    ) -> Result<(Stream, Watch, Handle), Error> {
+        let Begin { resume, passed, batch, watched, stopped } = from;
         let options = Arc::clone(&self.options);
         let mut shapes = Vec::new();
         for table in &options.tables {
@@ -193,13 +253,13 @@ impl PostgresSource {
         let status = Arc::new(Status::default());
         status.confirm(passed);
         let updates = Arc::clone(&status).run(write, every);
-        let (handoff, progress) = self.first_read(&resume, &shapes).await?;
+        let (handoff, progress) = self.first_read(&resume, &shapes, &stopped).await?;
+        let watch = Watch::start(Sql::open(&options).await?, Arc::clone(&options), watched, stopped);
         let stream = Stream {
             name: options.name(),
             frames,
             pace: Pace::new(matches!(options.address.place, Place::Tcp(..))),
-            relations: Relations::new(&options.tables, &shapes),
-            sql,
+            relations: Relations::new(&options.tables, &shapes, sql),
             handoff,
             status: Arc::clone(&status),
             _updates: updates,
@@ -211,11 +271,16 @@ impl PostgresSource {
             batch,
             options,
         };
-        Ok((stream, Handle { status, progress }))
+        Ok((stream, watch, Handle { status, progress }))
     }
 
-    /// Starts reading the tables that are not ready; none if all are.
-    async fn first_read(&self, resume: &Resume, shapes: &[Shape]) -> Result<(Option<Handoff>, Progress), Error> {
+    /// Starts reading the tables that are not ready; none if all are, or cannot be.
+    async fn first_read(
+        &self,
+        resume: &Resume,
+        shapes: &[Shape],
+        stopped: &Stopped,
+    ) -> Result<(Option<Handoff>, Progress), Error> {
         let place = |table: &TableName| match resume.tables.get(table) {
             Some(TableResume::Ready) => None,
             Some(TableResume::Open { next_chunk, done_upto }) => {
@@ -223,7 +288,8 @@ impl PostgresSource {
             }
             None => Some(ReadPlace { table: table.clone(), number: 0, after: None }),
         };
-        let tables: Vec<ReadPlace> = self.options.tables.iter().filter_map(place).collect();
+        let reads = self.options.tables.iter().filter(|table| !stopped.contains_key(*table));
+        let tables: Vec<ReadPlace> = reads.filter_map(place).collect();
         let estimate =
             |table: &TableName| shapes.iter().find(|shape| shape.table() == table).map_or(0, |shape| shape.estimate);
         let progress = tables
@@ -232,7 +298,14 @@ impl PostgresSource {
                 table: place.table.clone(),
                 rows_done: 0,
                 rows_estimate: estimate(&place.table),
+                stopped: None,
             })
+            .chain(stopped.iter().map(|(table, what)| TableProgress {
+                table: table.clone(),
+                rows_done: 0,
+                rows_estimate: 0,
+                stopped: Some(what.clone()),
+            }))
             .collect();
         let progress = Arc::new(Mutex::new(progress));
         if tables.is_empty() {
@@ -256,6 +329,27 @@ impl PostgresSource {
         };
         let task = Task(tokio::spawn(reader.run(tables)));
         Ok((Some(Handoff::new(reads, verdicts, nonce, seen, task)), progress))
+    }
+
+    /// The server reads its log with the catalogue as it was then, and before 18 it cannot send a change from a time in which
+    /// there was no publication: it would say so for ever, although there is one now. Only a new slot leads past that.
+    async fn unpublished(&self, error: &Error, passed: Lsn) -> Option<OpenFault> {
+        if error.code() != Some("42704") {
+            return None;
+        }
+        let name = self.options.name();
+        let sql = Sql::open(&self.options).await.ok()?;
+        let query = format!("SELECT 1 FROM pg_publication WHERE pubname = {}", literal(&name));
+        let there = !sql.rows("looking at the publication", &query).await.ok()?.is_empty();
+        let what = format!(
+            "the publication {name} was missing for a while behind {passed}, and the server cannot send what was changed then"
+        );
+        there.then(|| OpenFault::Gap {
+            passed: Some(passed.position()),
+            slot: None,
+            what,
+            plan: slot::gap_plan(&name, passed),
+        })
     }
 
     async fn removed(&self) -> Result<Vec<String>, Error> {

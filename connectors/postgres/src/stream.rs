@@ -17,7 +17,7 @@ use crate::{
     pgoutput::{self, Message},
     position::Lsn,
     relation::{Made, Relations},
-    session::{Bytestream, Sql, Task},
+    session::{Bytestream, Task},
     status::Status,
     transaction::{Transaction, inside, outside},
     wire::{Event, Frames},
@@ -44,7 +44,6 @@ pub(crate) struct Stream {
     pub(crate) frames: Frames<ReadHalf<Bytestream>>,
     pub(crate) pace: Pace,
     pub(crate) relations: Relations,
-    pub(crate) sql: Sql,
     /// None once every table is ready.
     pub(crate) handoff: Option<Handoff>,
     pub(crate) status: Arc<Status>,
@@ -116,6 +115,7 @@ impl Stream {
     /// Takes every message that is here whole, until the batch is large.
     async fn take_messages(&mut self) -> Result<(), Error> {
         while !self.batch.is_large() {
+            self.relations.learn().await?;
             let Some(event) = self.frames.event()? else { break };
             self.silent = 0;
             let bytes = match event {
@@ -129,7 +129,7 @@ impl Stream {
             self.pace.message();
             match pgoutput::parse(bytes)? {
                 Message::Begin { commit, xid, .. } => self.transaction = Some(Transaction::begin(commit, xid)),
-                Message::Relation(relation) => self.relations.define(relation, &self.sql).await?,
+                Message::Relation(relation) => self.relations.define(relation, bytes),
                 Message::Insert { relation, new } => {
                     let made = self.relations.insert(relation, new)?;
                     self.row(made)?;

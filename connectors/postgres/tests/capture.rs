@@ -117,7 +117,11 @@ impl Capture {
 
     /// One batch into the journal, repeats dropped as ingest does.
     pub async fn pull(&mut self) -> usize {
-        let batch = self.source.next_batch().await.unwrap();
+        self.try_pull().await.unwrap()
+    }
+
+    pub async fn try_pull(&mut self) -> Result<usize, OpenFault> {
+        let batch = self.source.next_batch().await?;
         let count = batch.len();
         for entry in batch {
             if !self.repeats(&entry) {
@@ -129,7 +133,7 @@ impl Capture {
         {
             handle.confirm(passed);
         }
-        count
+        Ok(count)
     }
 
     fn repeats(&self, entry: &Entry) -> bool {
@@ -269,6 +273,10 @@ impl Shadow {
         for row in rows {
             let plan = self.plans[&row.schema].clone();
             let table = plan.schema().table.clone();
+            // While a table had no key its rows have no name: it is read again.
+            if plan.schema().key.is_empty() {
+                continue;
+            }
             let (before, after) = match &row.change {
                 RowChange::Insert(after) => (None, Some(after)),
                 RowChange::Update { before, after } => (before.as_ref(), Some(after)),
@@ -348,7 +356,12 @@ impl Shadow {
 /// Unknown cells of `row` from `base`.
 fn fill(plan: &Plan, row: &Row, base: Option<&Row>) -> Row {
     let Some(base) = base else { return row.clone() };
-    let (cells, base) = (plan.cells(row).unwrap(), plan.cells(base).unwrap());
+    let cells = plan.cells(row).unwrap();
+    // A base of another shape could not be read by this plan.
+    if !cells.contains(&model::Cell::Unchanged) {
+        return row.clone();
+    }
+    let base = plan.cells(base).unwrap();
     let filled: Vec<_> = cells
         .iter()
         .zip(&base)

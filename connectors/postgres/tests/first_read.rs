@@ -163,14 +163,16 @@ async fn an_empty_table_is_one_empty_chunk_and_a_new_table_is_read_later() {
     };
     assert_eq!(kinds(&capture), ["slot", "started", "message", "schema", "empty chunk", "ready"]);
     let identity = capture.resume.identity.as_deref().unwrap();
-    assert!(identity.starts_with("systemid=") && identity.ends_with(" timeline=1"), "{identity}");
+    let (server, tables) = identity.split_once('\n').unwrap();
+    assert!(server.starts_with("systemid=") && server.ends_with(" timeline=1"), "{identity}");
+    assert!(tables.lines().all(|line| line.starts_with("oid=") && line.contains(" table=public.")), "{identity}");
     capture.options.tables = vec!["public.d".into(), "public.e".into()];
     capture.crash_and_open().await;
     capture.until("the new table", |capture| capture.resume.tables.len() == 2).await;
     capture.until_ready().await;
     assert_eq!(
         kinds(&capture)[6..],
-        ["started", "schema", "chunk", "ready"],
+        ["started", "message", "schema", "chunk", "ready"],
         "a numeric key has no order of ours: one chunk"
     );
     equals_source(&mut capture).await;

@@ -5,6 +5,7 @@
 mod capture;
 mod cluster;
 mod first_read;
+mod publishing;
 mod refusals;
 mod stream;
 mod types;

@@ -18,8 +18,8 @@ pub trait Source: Send {
     /// Connects and stands where `resume` says.
     fn open(&mut self, resume: Resume) -> Boxed<'_, Result<Arc<dyn SourceHandle>, OpenFault>>;
 
-    /// The next entries; empty if nothing came for a while.
-    fn next_batch(&mut self) -> Boxed<'_, Result<Vec<Entry>, Fault>>;
+    /// The next entries; empty if nothing came for a while. That the log cannot be gone on from may show itself only here.
+    fn next_batch(&mut self) -> Boxed<'_, Result<Vec<Entry>, OpenFault>>;
 
     /// Removes everything of ours from the system (slot, marks) and says in words what was removed.
     fn remove(&mut self) -> Boxed<'_, Result<Vec<String>, Fault>>;
@@ -34,7 +34,7 @@ pub trait SourceHandle: Send + Sync {
     /// source's own task, at once or a little later.
     fn confirm(&self, upto: SourcePosition);
 
-    /// How far the first read is, per open table.
+    /// How far the first read is, per open table; also which tables are stopped.
     fn progress(&self) -> Vec<TableProgress>;
 }
 
@@ -47,9 +47,11 @@ pub struct TableProgress {
     pub rows_done: u64,
     /// The server's estimate of its rows.
     pub rows_estimate: u64,
+    /// Why it is not captured for now, and the cure; it alone is stopped.
+    pub stopped: Option<Box<str>>,
 }
 
-/// Why a source does not open.
+/// Why a source does not open, or does not go on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum OpenFault {
     /// A fault as any other.

@@ -95,7 +95,7 @@ impl SourceTask {
                 () = self.inbox.place() => {}
                 next = command(&mut self.commands) => return next,
             }
-            let batch: Result<Vec<Entry>, Fault> = tokio::select! {
+            let batch: Result<Vec<Entry>, OpenFault> = tokio::select! {
                 batch = source.next_batch() => batch,
                 next = command(&mut self.commands) => {
                     self.inbox.give_back();
@@ -107,7 +107,7 @@ impl SourceTask {
                 Ok(entries) => self.inbox.push_captured(opening, entries),
                 Err(fault) => {
                     self.inbox.give_back();
-                    return self.failed(opening, fault.into());
+                    return self.failed(opening, fault);
                 }
             }
         }

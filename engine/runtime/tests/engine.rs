@@ -90,7 +90,7 @@ impl Source for TestSource {
         Box::pin(async { Ok(Arc::new(TestHandle(self.confirmed.clone())) as Arc<dyn SourceHandle>) })
     }
 
-    fn next_batch(&mut self) -> Boxed<'_, Result<Vec<Entry>, Fault>> {
+    fn next_batch(&mut self) -> Boxed<'_, Result<Vec<Entry>, OpenFault>> {
         Box::pin(async {
             let (source, incarnation) = (legacy(), Incarnation(1));
             let plan = schemas::Plan::new(&table());

@@ -24,6 +24,11 @@ pub(crate) fn status(
         })
     });
     let halts = status.halts.iter().map(|halt| json!({ "scope": runtime::scope_name(&halt.scope), "what": halt.what }));
+    // A table that cannot be captured for now is a part that stopped, though the source goes on.
+    let stopped = progress.iter().filter_map(|table| {
+        let what = table.stopped.as_ref()?;
+        Some(json!({ "scope": format!("table {}", table.table), "what": what }))
+    });
     json!({
         "source": {
             "system": source.system.as_str(), "state": source.state, "incarnation": source.incarnation.0,
@@ -42,7 +47,7 @@ pub(crate) fn status(
             Err(why) => json!({ "none": why }),
         },
         "disk_full": full,
-        "halts": halts.collect::<Vec<_>>(),
+        "halts": halts.chain(stopped).collect::<Vec<_>>(),
     })
 }
 
