@@ -83,7 +83,7 @@ impl<'a> Dry<'a> {
                 round.records.push(records);
             }
             FlowOutput::Checkpoint => {
-                self.store.checkpoint()?;
+                self.store.begin_checkpoint()?;
                 round.checkpointed = true;
             }
             FlowOutput::Again => self.push(FlowInput::Tick),

@@ -131,7 +131,7 @@ pub enum FlowOutput {
     Send(SendRequest),
     /// Find out what became of an attempt.
     Settle(SendRequest),
-    /// Make the accepted state durable now, before the next step.
+    /// Set the accepted state aside before the next step, and make it durable; the steps go on meanwhile.
     Checkpoint,
     /// The answer to an act, once it is durable; the id is its entry's name.
     Answered {

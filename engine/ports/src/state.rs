@@ -23,9 +23,11 @@ pub trait StateTxn {
 /// Owns the state between steps.
 ///
 /// ```text
-///   step's writes ──accept──► overlay (memory, bounded) ──checkpoint──► durable
-///              └──discard──► nothing happened
+///   step's writes ──accept──► overlay (memory, bounded) ──begin_checkpoint──► set aside ──finish_checkpoint──► durable
+///              └──discard──► nothing happened                  (still read; the next steps write over it)
 /// ```
+/// A checkpoint is what had been accepted when it began; whether it is there after a crash is told by nobody before
+/// `finish_checkpoint` returns. There is one at a time.
 pub trait StateStore: Send {
     /// The writes of the present step go here.
     fn txn(&mut self) -> &mut dyn StateTxn;
@@ -39,8 +41,21 @@ pub trait StateStore: Send {
     /// Bytes that the next checkpoint will write, about.
     fn overlay_bytes(&self) -> usize;
 
-    /// Makes everything accepted durable, atomically, once per key. After a fault the store is poisoned.
-    fn checkpoint(&mut self) -> Result<(), Fault>;
+    /// Begins to make everything accepted durable, atomically, once per key; the steps go on meanwhile. A checkpoint that
+    /// is under way is finished first. After a fault, now or behind this call, the store is poisoned.
+    fn begin_checkpoint(&mut self) -> Result<(), Fault>;
+
+    /// Waits until the checkpoint that is under way is durable, if there is one.
+    fn finish_checkpoint(&mut self) -> Result<(), Fault>;
+
+    /// Whether a checkpoint is under way, as far as the last `accept` knows.
+    fn is_checkpointing(&self) -> bool;
+
+    /// Makes everything accepted durable now.
+    fn checkpoint(&mut self) -> Result<(), Fault> {
+        self.begin_checkpoint()?;
+        self.finish_checkpoint()
+    }
 
     /// Removes everything, durably: the next fold begins at nothing.
     fn clear(&mut self) -> Result<(), Fault>;
@@ -48,6 +63,6 @@ pub trait StateStore: Send {
     /// The I/O fault that a step met, if one did.
     fn fault(&self) -> Option<Fault>;
 
-    /// A frozen, readable view of the last checkpoint, for another thread (verify, J45).
-    fn view(&self) -> Result<Box<dyn StateTxn + Send>, Fault>;
+    /// A frozen, readable view of the last checkpoint, for another thread (verify, J45); waits for the one under way.
+    fn view(&mut self) -> Result<Box<dyn StateTxn + Send>, Fault>;
 }

@@ -95,7 +95,10 @@ impl Driver {
         let ended = loop {
             next = match next {
                 Next::End(ended) => break ended,
-                Next::Nothing => self.next(),
+                Next::Nothing => match self.kept() {
+                    Ok(()) => self.next(),
+                    Err(ended) => Next::End(ended),
+                },
                 Next::Step(input) => match self.step(input) {
                     Ok(()) => self.next(),
                     Err(ended) => Next::End(ended),
@@ -163,10 +166,12 @@ impl Driver {
         self.since.entries > 0 || self.store.overlay_bytes() > 0
     }
 
+    /// While one is being written, the next is due only where the memory for what is not durable is used up.
     fn checkpoint_due(&self, now: Timestamp) -> bool {
-        self.since.entries >= CHECKPOINT_ENTRIES
-            || self.store.overlay_bytes() >= self.overlay_bytes_max
-            || self.dirty() && now >= after(self.since.at, CHECKPOINT_EVERY)
+        let many = || {
+            self.since.entries >= CHECKPOINT_ENTRIES || self.dirty() && now >= after(self.since.at, CHECKPOINT_EVERY)
+        };
+        self.store.overlay_bytes() >= self.overlay_bytes_max || !self.store.is_checkpointing() && many()
     }
 
     fn message(&mut self, message: Message) -> Next {
@@ -231,8 +236,18 @@ impl Driver {
             self.store.discard();
             return Err(LifeEnded::Failed(fault));
         }
-        self.store.accept();
+        self.kept()?;
         outputs.into_iter().try_for_each(|output| self.act(output))
+    }
+
+    /// Keeps what was written, and learns what became of the checkpoint that is under way.
+    fn kept(&mut self) -> Result<(), LifeEnded> {
+        let was = self.store.is_checkpointing();
+        self.store.accept();
+        if was && !self.store.is_checkpointing() {
+            self.kill.reach();
+        }
+        self.store.fault().map_or(Ok(()), |fault| Err(LifeEnded::Failed(fault)))
     }
 
     fn act(&mut self, output: FlowOutput) -> Result<(), LifeEnded> {
@@ -307,11 +322,14 @@ impl Driver {
             self.make_room();
         }
         self.kill.reach();
-        self.store.checkpoint().map_err(LifeEnded::Failed)?;
-        self.kill.reach();
+        self.store.begin_checkpoint().map_err(LifeEnded::Failed)?;
         self.since = Since { at: self.clock.now(), entries: 0, asked: false };
         match &self.stopping {
-            Some(stopping) if stopping.checkpoint => Err(LifeEnded::Stopped),
+            Some(stopping) if stopping.checkpoint => {
+                self.store.finish_checkpoint().map_err(LifeEnded::Failed)?;
+                self.kill.reach();
+                Err(LifeEnded::Stopped)
+            }
             Some(_) | None => Ok(()),
         }
     }

@@ -2,7 +2,10 @@
 //!
 //! What a checkpoint wrote lies on a [`MemoryDisk`] and outlives the store, as a file would.
 
-use crate::layered::{Base, FirstFault, Layered};
+use crate::{
+    layered::{Base, FirstFault, Layered},
+    overlay::Layer,
+};
 use ports::{Fault, StateStore, StateTxn};
 use std::{
     collections::BTreeMap,
@@ -26,24 +29,28 @@ impl MemoryDisk {
     }
 }
 
-/// A state store in memory.
-pub struct MemoryStore(Layered<MemoryDisk>);
+/// A state store in memory. A checkpoint that has begun reaches the disk when it is finished, not before.
+pub struct MemoryStore {
+    state: Layered<MemoryDisk>,
+    writing: Option<Arc<Layer>>,
+}
 
 impl MemoryStore {
     /// Opens what the last checkpoint left on the disk.
     pub fn open(disk: &MemoryDisk) -> MemoryStore {
-        MemoryStore(Layered::new(disk.clone(), FirstFault::default()))
+        MemoryStore { state: Layered::new(disk.clone(), FirstFault::default()), writing: None }
     }
 
-    /// Loses everything since the last checkpoint, as a killed process does.
+    /// Loses everything since the last checkpoint that was finished, as a killed process does.
     pub fn crash(&mut self) {
-        self.0.overlay.clear();
-        self.0.fault = FirstFault::default();
+        self.state.overlay.clear();
+        self.writing = None;
+        self.state.fault = FirstFault::default();
     }
 
     /// Plants a fault, as if the disk had given it.
     pub fn fail(&mut self, fault: Fault) {
-        self.0.poison(fault);
+        self.state.poison(fault);
     }
 }
 
@@ -72,49 +79,61 @@ impl Base for MemoryDisk {
 
 impl StateStore for MemoryStore {
     fn txn(&mut self) -> &mut dyn StateTxn {
-        &mut self.0
+        &mut self.state
     }
 
     fn accept(&mut self) {
-        self.0.overlay.accept();
+        self.state.overlay.accept();
     }
 
     fn discard(&mut self) {
-        self.0.overlay.discard();
+        self.state.overlay.discard();
     }
 
     fn overlay_bytes(&self) -> usize {
-        self.0.overlay.bytes()
+        self.state.overlay.bytes()
     }
 
-    fn checkpoint(&mut self) -> Result<(), Fault> {
-        self.0.sound()?;
-        self.0.base.change(|content| {
-            for (key, value) in self.0.overlay.accepted().iter() {
+    fn begin_checkpoint(&mut self) -> Result<(), Fault> {
+        self.finish_checkpoint()?;
+        self.writing = Some(self.state.overlay.freeze());
+        Ok(())
+    }
+
+    fn finish_checkpoint(&mut self) -> Result<(), Fault> {
+        self.state.sound()?;
+        let Some(layer) = self.writing.take() else { return Ok(()) };
+        self.state.base.change(|content| {
+            for (key, value) in layer.iter() {
                 match value {
                     Some(value) => content.insert(key.into(), value.into()),
                     None => content.remove(key),
                 };
             }
         });
-        self.0.overlay.settle();
+        self.state.overlay.settle();
         Ok(())
     }
 
+    fn is_checkpointing(&self) -> bool {
+        self.writing.is_some()
+    }
+
     fn clear(&mut self) -> Result<(), Fault> {
-        self.0.sound()?;
-        self.0.base.change(BTreeMap::clear);
-        self.0.overlay.clear();
+        self.state.sound()?;
+        self.state.base.change(BTreeMap::clear);
+        self.state.overlay.clear();
+        self.writing = None;
         Ok(())
     }
 
     fn fault(&self) -> Option<Fault> {
-        self.0.fault.get().cloned()
+        self.state.fault.get().cloned()
     }
 
-    fn view(&self) -> Result<Box<dyn StateTxn + Send>, Fault> {
-        self.0.sound()?;
-        let frozen = MemoryDisk(Arc::new(Mutex::new(self.0.base.content())));
-        Ok(Box::new(Layered::new(frozen, self.0.fault.clone())))
+    fn view(&mut self) -> Result<Box<dyn StateTxn + Send>, Fault> {
+        self.finish_checkpoint()?;
+        let frozen = MemoryDisk(Arc::new(Mutex::new(self.state.base.content())));
+        Ok(Box::new(Layered::new(frozen, self.state.fault.clone())))
     }
 }

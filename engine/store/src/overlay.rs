@@ -1,20 +1,27 @@
-//! What was written and is not durable yet: the step's writes over the accepted ones.
+//! What was written and is not durable yet: a layer that the steps write, over one that a checkpoint is writing.
 //!
 //! ```text
-//!   step      ──accept──┐     read: step, else accepted, else the base
-//!   accepted  ◄─────────┘     `None` in a layer hides what lies beneath
+//!   set ─► active ──freeze──► frozen ──settle──► the base has it
+//!            read: active, else frozen, else the base; `None` in a layer hides what lies beneath
 //! ```
+//! The open step writes into the active layer and notes what stood there, so that it can be taken back: one map is
+//! searched, and accepting costs nothing a key.
 
 use std::{
-    collections::{BTreeMap, btree_map},
+    collections::{
+        BTreeMap,
+        btree_map::{self, Entry},
+    },
     iter::Peekable,
+    mem,
     ops::Bound,
+    sync::Arc,
 };
 
 /// What a node of the map costs beside the bytes of key and value, about.
 const ENTRY_BYTES: usize = 48;
 
-type Key = Box<[u8]>;
+type Key = Arc<[u8]>;
 type Content = Option<Box<[u8]>>;
 
 /// One layer of writes.
@@ -24,15 +31,28 @@ pub struct Layer {
     bytes: usize,
 }
 
+fn len(value: &Content) -> usize {
+    value.as_deref().map_or(0, <[u8]>::len)
+}
+
 impl Layer {
-    fn set(&mut self, key: Key, value: Content) {
-        let len = |value: &Content| value.as_deref().map_or(0, <[u8]>::len);
+    /// Sets a key; returns what stood there.
+    fn set(&mut self, key: Key, value: Content) -> Option<Content> {
         self.bytes += len(&value);
         let key_bytes = key.len() + ENTRY_BYTES;
-        match self.entries.insert(key, value) {
-            Some(old) => self.bytes -= len(&old),
+        let old = self.entries.insert(key, value);
+        match &old {
+            Some(old) => self.bytes -= len(old),
             None => self.bytes += key_bytes,
         }
+        old
+    }
+
+    /// Takes a key out; returns what stood there.
+    fn unset(&mut self, key: &Key) -> Option<Content> {
+        let old = self.entries.remove(key)?;
+        self.bytes -= key.len() + ENTRY_BYTES + len(&old);
+        Some(old)
     }
 
     fn range(&self, from: &[u8], to: &[u8]) -> btree_map::Range<'_, Key, Content> {
@@ -53,36 +73,64 @@ impl Layer {
 /// Both layers.
 #[derive(Default)]
 pub struct Overlay {
-    step: Layer,
-    accepted: Layer,
+    active: Layer,
+    /// What the open step's writes replaced, first to last; `None` where nothing stood.
+    undo: Vec<(Key, Option<Content>)>,
+    frozen: Option<Arc<Layer>>,
 }
 
 impl Overlay {
     /// What a layer says of the key; `Some(None)` says that it was deleted.
     pub fn get(&self, key: &[u8]) -> Option<Option<&[u8]>> {
-        let found = self.step.entries.get(key).or_else(|| self.accepted.entries.get(key));
-        found.map(Option::as_deref)
+        let beneath = || self.frozen.as_ref()?.entries.get(key);
+        self.active.entries.get(key).or_else(beneath).map(Option::as_deref)
     }
 
-    /// Writes in the step's layer; `None` deletes.
+    /// Writes for the open step; `None` deletes.
     pub fn set(&mut self, key: &[u8], value: Option<&[u8]>) {
-        self.step.set(key.into(), value.map(Box::from));
+        self.write(key.into(), value.map(Box::from));
     }
 
-    /// Moves the step's writes down.
+    fn write(&mut self, key: Key, value: Content) {
+        self.active.bytes += len(&value);
+        let old = match self.active.entries.entry(key) {
+            Entry::Occupied(mut there) => {
+                let old = there.insert(value);
+                self.active.bytes -= len(&old);
+                (there.key().clone(), Some(old))
+            }
+            Entry::Vacant(place) => {
+                let key = place.key().clone();
+                self.active.bytes += key.len() + ENTRY_BYTES;
+                place.insert(value);
+                (key, None)
+            }
+        };
+        self.undo.push(old);
+    }
+
+    /// The open step's writes stay.
     pub fn accept(&mut self) {
-        let step = std::mem::take(&mut self.step);
-        if self.accepted.is_empty() {
-            self.accepted = step;
-        } else {
-            // Key by key: a step is small beside what was accepted before it.
-            step.entries.into_iter().for_each(|(key, value)| self.accepted.set(key, value));
-        }
+        self.undo.clear();
     }
 
-    /// Forgets the step's writes.
+    /// The open step's writes never were.
     pub fn discard(&mut self) {
-        self.step = Layer::default();
+        drop(self.take_step());
+    }
+
+    /// Takes the open step's writes out of the active layer.
+    fn take_step(&mut self) -> BTreeMap<Key, Content> {
+        let mut step = BTreeMap::new();
+        while let Some((key, old)) = self.undo.pop() {
+            let written = match old {
+                Some(old) => self.active.set(key.clone(), old),
+                None => self.active.unset(&key),
+            };
+            // A key's last write comes first.
+            step.entry(key).or_insert(written.unwrap_or_default());
+        }
+        step
     }
 
     /// Forgets everything.
@@ -90,31 +138,31 @@ impl Overlay {
         *self = Overlay::default();
     }
 
-    /// What a checkpoint writes.
-    pub fn accepted(&self) -> &Layer {
-        &self.accepted
+    /// Sets the accepted writes aside for a checkpoint, which is the only one; the open step stays open.
+    pub fn freeze(&mut self) -> Arc<Layer> {
+        let step = self.take_step();
+        let frozen = Arc::new(mem::take(&mut self.active));
+        self.frozen = Some(frozen.clone());
+        step.into_iter().for_each(|(key, value)| self.write(key, value));
+        frozen
     }
 
-    /// The accepted writes are durable.
+    /// What was set aside is in the base.
     pub fn settle(&mut self) {
-        self.accepted = Layer::default();
+        self.frozen = None;
     }
 
-    /// Bytes of both layers, about.
+    /// Bytes that the next checkpoint writes, about.
     pub fn bytes(&self) -> usize {
-        self.step.bytes + self.accepted.bytes
+        self.active.bytes
     }
 
     /// Lays the range over what the base will say of it.
     pub fn over<'a>(&'a self, from: &[u8], to: &[u8], visit: &'a mut dyn FnMut(&[u8], &[u8]) -> bool) -> Over<'a> {
         let empty = from >= to;
         let (from, to) = if empty { (&[][..], &[][..]) } else { (from, to) };
-        Over {
-            step: self.step.range(from, to).peekable(),
-            accepted: self.accepted.range(from, to).peekable(),
-            visit,
-            stopped: empty,
-        }
+        let side = |layer: &'a Layer| layer.range(from, to).peekable();
+        Over { active: side(&self.active), frozen: self.frozen.as_deref().map(side), visit, stopped: empty }
     }
 }
 
@@ -122,8 +170,8 @@ type Side<'a> = Peekable<btree_map::Range<'a, Key, Content>>;
 
 /// A walk over both layers and the base; the base's pairs are pushed in, in key order.
 pub struct Over<'a> {
-    step: Side<'a>,
-    accepted: Side<'a>,
+    active: Side<'a>,
+    frozen: Option<Side<'a>>,
     visit: &'a mut dyn FnMut(&[u8], &[u8]) -> bool,
     stopped: bool,
 }
@@ -165,20 +213,20 @@ impl<'a> Over<'a> {
         }
     }
 
-    /// The lowest key of both layers, if it is wanted; the step's word counts where both have it.
+    /// The lowest key of both layers, if it is wanted; the active layer's word counts where both have it.
     fn next_if(&mut self, wanted: impl Fn(&[u8]) -> bool) -> Option<(&'a [u8], Option<&'a [u8]>)> {
         let pair = |(key, content): (&'a Key, &'a Content)| (&**key, content.as_deref());
-        let step = self.step.peek().map(|next| pair(*next));
-        let accepted = self.accepted.peek().map(|next| pair(*next));
-        let next = match (step, accepted) {
-            (Some(step), Some(accepted)) if accepted.0 < step.0 => accepted,
-            (Some(step), _) => step,
-            (None, accepted) => accepted?,
+        let active = self.active.peek().map(|next| pair(*next));
+        let frozen = self.frozen.as_mut().and_then(|side| side.peek().map(|next| pair(*next)));
+        let next = match (active, frozen) {
+            (Some(active), Some(frozen)) if frozen.0 < active.0 => frozen,
+            (Some(active), _) => active,
+            (None, frozen) => frozen?,
         };
         if !wanted(next.0) {
             return None;
         }
-        for side in [&mut self.step, &mut self.accepted] {
+        for side in [Some(&mut self.active), self.frozen.as_mut()].into_iter().flatten() {
             side.next_if(|(key, _)| ***key == *next.0);
         }
         Some(next)
@@ -198,9 +246,30 @@ mod tests {
         overlay.accept();
         assert_eq!(overlay.bytes(), 3 + 10 + ENTRY_BYTES);
         overlay.set(b"key", None);
+        overlay.set(b"other", Some(&[0; 7]));
+        overlay.set(b"other", Some(&[0; 9]));
         overlay.discard();
         assert_eq!(overlay.bytes(), 3 + 10 + ENTRY_BYTES);
-        overlay.settle();
+        overlay.freeze();
         assert_eq!(overlay.bytes(), 0);
+        overlay.settle();
+        assert_eq!(overlay.get(b"key"), None);
+    }
+
+    #[test]
+    fn what_is_set_aside_is_read_until_the_base_has_it_and_leaves_the_open_step_out() {
+        let mut overlay = Overlay::default();
+        overlay.set(b"a", Some(b"1"));
+        overlay.set(b"b", Some(b"1"));
+        overlay.accept();
+        overlay.set(b"b", Some(b"2"));
+        overlay.set(b"b", Some(b"3"));
+        overlay.set(b"c", Some(b"3"));
+        let frozen = overlay.freeze();
+        assert!(frozen.iter().eq([(&b"a"[..], Some(&b"1"[..])), (b"b", Some(b"1"))]));
+        assert_eq!(overlay.get(b"a"), Some(Some(&b"1"[..])));
+        assert_eq!(overlay.get(b"b"), Some(Some(&b"3"[..])));
+        overlay.discard();
+        assert_eq!((overlay.get(b"b"), overlay.get(b"c")), (Some(Some(&b"1"[..])), None));
     }
 }

@@ -20,6 +20,8 @@ pub fn suite(place: impl Fn() -> Place) {
     a_discarded_step_never_happened(&place());
     only_a_checkpoint_survives(&place());
     a_checkpoint_leaves_the_open_step_out(&place());
+    steps_go_on_while_a_checkpoint_is_written(&place());
+    new_keys_come_between_old_ones(&place());
     clearing_is_durable(&place());
     a_view_stands_still(&place());
     empty_and_large_values_are_kept(&place());
@@ -152,6 +154,65 @@ fn a_checkpoint_leaves_the_open_step_out(place: &Place) {
     assert_eq!(content(place().txn()), pairs(&[("a", "1")]));
 }
 
+fn steps_go_on_while_a_checkpoint_is_written(place: &Place) {
+    let mut store = place();
+    keep(&mut *store, &[("a", "1"), ("b", "1"), ("c", "1")]);
+    put(&mut *store, &[("a", "2"), ("d", "2")]);
+    store.txn().delete(b"b");
+    store.accept();
+    store.begin_checkpoint().expect("begun");
+    assert_eq!(content(store.txn()), pairs(&[("a", "2"), ("c", "1"), ("d", "2")]));
+    put(&mut *store, &[("a", "3"), ("b", "3")]);
+    store.txn().delete(b"d");
+    assert_eq!(content(store.txn()), pairs(&[("a", "3"), ("b", "3"), ("c", "1")]));
+    assert_eq!(store.txn().get(b"d"), None, "deleted above what is being written");
+    store.discard();
+    assert_eq!(store.txn().get(b"b"), None, "deleted by what is being written");
+    put(&mut *store, &[("c", "4")]);
+    store.accept();
+    store.finish_checkpoint().expect("durable");
+    assert!(!store.is_checkpointing());
+    assert_eq!(content(store.txn()), pairs(&[("a", "2"), ("c", "4"), ("d", "2")]));
+    drop(store);
+    let mut store = place();
+    assert_eq!(content(store.txn()), pairs(&[("a", "2"), ("c", "1"), ("d", "2")]), "what was accepted when it began");
+    put(&mut *store, &[("a", "5")]);
+    store.accept();
+    store.begin_checkpoint().expect("begun");
+    put(&mut *store, &[("a", "6")]);
+    store.accept();
+    store.begin_checkpoint().expect("the former one is finished first");
+    let view = store.view().expect("waits for the one under way");
+    assert_eq!(content(&*view), pairs(&[("a", "6"), ("c", "1"), ("d", "2")]));
+}
+
+/// Runs of rising keys at the end, in gaps, over keys that are there, and with deletions among them.
+fn new_keys_come_between_old_ones(place: &Place) {
+    let mut random = Random(7);
+    let (mut store, mut model) = (place(), Content::new());
+    for round in 0..12 {
+        for _ in 0..4 {
+            let from = random.below(3_000) as u16;
+            let step = 1 + random.below(3);
+            for key in (from..from.saturating_add(400)).step_by(step) {
+                let (key, value) = (key.to_be_bytes(), vec![round; 20 + random.below(90)]);
+                if random.below(20) == 0 {
+                    store.txn().delete(&key);
+                    model.remove(&key[..]);
+                } else {
+                    store.txn().put(&key, &value);
+                    model.insert(key.to_vec(), value);
+                }
+            }
+        }
+        store.accept();
+        store.checkpoint().expect("a checkpoint");
+        assert!(content(store.txn()) == model, "round {round}");
+    }
+    drop(store);
+    assert!(content(place().txn()) == model);
+}
+
 fn clearing_is_durable(place: &Place) {
     let mut store = place();
     keep(&mut *store, &[("a", "1")]);
@@ -222,7 +283,7 @@ fn the_overlay_is_counted(place: &Place) {
 fn any_history_equals_its_model(place: &Place, seed: u64) {
     let mut random = Random(seed);
     let (mut durable, mut accepted, mut step) = (Content::new(), Content::new(), Content::new());
-    let mut store = place();
+    let (mut store, mut written) = (place(), None);
     for _ in 0..250 {
         match random.below(12) {
             0..=5 => {
@@ -243,11 +304,20 @@ fn any_history_equals_its_model(place: &Place, seed: u64) {
                 store.discard();
                 step = accepted.clone();
             }
-            10 => {
+            10 if random.below(2) == 0 => {
                 store.checkpoint().expect("a checkpoint");
-                durable = accepted.clone();
+                (durable, written) = (accepted.clone(), None);
+            }
+            10 => {
+                // Whether it is there after a crash is told by the next one, or by nobody.
+                store.begin_checkpoint().expect("a checkpoint");
+                written = Some(accepted.clone());
             }
             _ => {
+                if let Some(written) = written.take() {
+                    store.finish_checkpoint().expect("a checkpoint");
+                    durable = written;
+                }
                 drop(store);
                 store = place();
                 (accepted, step) = (durable.clone(), durable.clone());

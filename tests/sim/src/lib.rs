@@ -68,6 +68,9 @@ pub fn nurse() -> Principal {
     Principal { issuer: "test".into(), subject: "1".into(), name: "n".into(), roles: vec![], how: "test".into() }
 }
 
+/// The fold goes on for fewer steps than this while a checkpoint is being written.
+const CHECKPOINT_STEPS_MAX: u64 = 9;
+
 pub struct World {
     pub chance: Chance,
     pub now: i64,
@@ -94,6 +97,9 @@ pub struct World {
     /// What the durable journal says of the source.
     durable: Resume,
     pub answers: Vec<Result<EntryId, ports::Fault>>,
+    /// Steps that were taken, and at which of them the checkpoint under way is durable: a crash before loses it.
+    steps: u64,
+    written_at: u64,
     /// The state at each fence that was passed.
     pub views: Vec<Box<dyn StateTxn + Send>>,
 }
@@ -124,6 +130,8 @@ impl World {
             quarantine: BTreeSet::new(),
             durable: Resume::default(),
             answers: Vec::new(),
+            steps: 0,
+            written_at: 0,
             views: Vec::new(),
         }
     }
@@ -208,6 +216,10 @@ impl World {
         let outputs = self.flow.step(Timestamp(self.now), input, self.store.txn());
         assert!(self.store.fault().is_none());
         self.store.accept();
+        self.steps += 1;
+        if self.steps >= self.written_at {
+            self.store.finish_checkpoint().expect("memory does not fail");
+        }
         for output in outputs {
             match output {
                 FlowOutput::Append { .. } | FlowOutput::Record { .. } => self.appends.push_back(output),
@@ -225,7 +237,10 @@ impl World {
                     self.source.confirm(position);
                 }
                 FlowOutput::Send(_) | FlowOutput::Settle(_) => self.requests.push(output),
-                FlowOutput::Checkpoint => self.store.checkpoint().expect("memory does not fail"),
+                FlowOutput::Checkpoint => {
+                    self.store.begin_checkpoint().expect("memory does not fail");
+                    self.written_at = self.steps + self.steps % CHECKPOINT_STEPS_MAX;
+                }
                 FlowOutput::Answered { answer, .. } => self.answers.push(answer),
                 FlowOutput::Fenced { .. } => self.views.push(self.store.view().expect("memory does not fail")),
                 FlowOutput::Halted { what, .. } => self.halted.push(what),

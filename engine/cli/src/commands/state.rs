@@ -13,7 +13,7 @@ const STEPS_BETWEEN_LOOKS: u64 = 16;
 pub fn run(settings: &Settings, command: &State, output: Output) -> Result<Exit, CliError> {
     let State::Rebuild = command;
     let _lock = stores::lock(settings)?;
-    let before = RedbStore::open(&settings.data("store")).and_then(|store| state_hash(&*store.view()?)).ok();
+    let before = RedbStore::open(&settings.data("store")).and_then(|mut store| state_hash(&*store.view()?)).ok();
     // A state that cannot be folded again is not thrown away.
     let (journal, decisions) = (stores::read_journal(settings)?, stores::read_decisions(settings)?);
     journal.tail()?.ok_or_else(dry::empty)?;
