@@ -147,7 +147,7 @@ impl Stream {
                     self.truncate(tables)?;
                 }
                 Message::Logical { transactional: true, prefix, content } if *prefix == self.name => {
-                    let content = content.to_vec();
+                    let content = content.0.to_vec();
                     self.own_message(&content)?;
                 }
                 Message::Commit { commit, end, at } => self.commit(commit, end, at)?,

@@ -7,12 +7,13 @@ use crate::{stored, waiting::UnitKey, written};
 use model::{Acked, Base, EffectId, EntryId, Hash, Outcome, SystemId, Unit, UnitId, Write};
 use ports::{SendBase, StateTxn};
 use schemas::{keys, wire_record};
+use std::fmt;
 
 /// The value of a mark that stands for a person's release.
 pub(crate) const RELEASED: &[u8] = &[1];
 
-/// An effect without a final outcome.
-#[derive(Clone, Debug)]
+/// An effect without a final outcome. `Debug` prints its body's length only.
+#[derive(Clone)]
 pub(crate) struct Unsettled {
     pub id: EffectId,
     pub unit: Unit,
@@ -27,6 +28,16 @@ pub(crate) struct Unsettled {
     pub body: Box<[u8]>,
     /// Units that the body refers to: it leaves when all of them are acknowledged (J44).
     pub refs: Vec<Unit>,
+}
+
+impl fmt::Debug for Unsettled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Unsettled { id, unit, key, n, input, base, write, hash, body, refs } = self;
+        let mut shown = f.debug_struct("Unsettled");
+        shown.field("id", id).field("unit", unit).field("key", key).field("n", n).field("input", input);
+        shown.field("base", base).field("write", write).field("hash", hash);
+        shown.field("body", &format_args!("[{}]", body.len())).field("refs", refs).finish()
+    }
 }
 
 wire_record!(Unsettled { id, unit, key, n, input, base, write, hash, body, refs });
@@ -123,4 +134,30 @@ pub(crate) fn resolve(base: &Base, held: &Held) -> SendBase {
 /// The entity and root key that a unit id stands for.
 pub(crate) fn unit_key(id: UnitId, state: &dyn StateTxn) -> Option<UnitKey> {
     stored::get(state, &keys::unit_by_id(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{Cell, RowKey};
+
+    #[test]
+    fn an_effect_shows_the_length_of_its_body_and_nothing_of_it() {
+        let unit = Unit { resource_type: "Patient".into(), id: UnitId::from_bytes([7; 16]) };
+        let effect = Unsettled {
+            id: EffectId(Hash::default()),
+            unit,
+            key: UnitKey { entity: "patient".into(), key: RowKey::encode([Cell::Text("canary")]).expect("a key") },
+            n: 1,
+            input: EntryId::new(1, 2),
+            base: Base::Create,
+            write: Write::Put,
+            hash: Hash::default(),
+            body: Box::from(&b"zq"[..]),
+            refs: Vec::new(),
+        };
+        let shown = format!("{effect:?}");
+        assert!(shown.contains("body: [2]") && !shown.contains("122"), "{shown}");
+        assert!(!shown.contains("canary") && !shown.contains("99, 97, 110"), "{shown}");
+    }
 }

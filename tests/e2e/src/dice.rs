@@ -1,9 +1,10 @@
 //! A seeded generator whose seed is printed: a failure can be thrown again, as far as clocks allow.
 
+use sandbox::Random;
 use std::time::Duration;
 
-/// SplitMix64.
-pub struct Dice(u64);
+/// Dice.
+pub struct Dice(Random);
 
 impl Dice {
     /// From LOCKSTEP_SEED, or from the clock; printed.
@@ -13,21 +14,17 @@ impl Dice {
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |since| since.as_micros());
         let seed = told.unwrap_or_else(|| u64::try_from(now).unwrap_or(1));
         println!("{name}: LOCKSTEP_SEED={seed}");
-        Dice(seed)
+        Dice(Random::new(seed))
     }
 
     /// The next number.
     pub fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.number()
     }
 
     /// Below `limit`.
     pub fn below(&mut self, limit: u64) -> u64 {
-        self.number() % limit.max(1)
+        self.0.below(limit)
     }
 
     /// Between so many milliseconds.

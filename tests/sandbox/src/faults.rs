@@ -136,7 +136,7 @@ impl Running {
     fn decide(&mut self) -> Fate {
         self.counts.requests += 1;
         // Every chance draws, also when an earlier one has decided: one rule does not shift another's draws.
-        let latency = self.random.next();
+        let latency = self.random.number();
         let latency_ms =
             self.rule.latency_ms.map_or(0, |(least, most)| least + latency % (most.saturating_sub(least) + 1));
         let rule = &mut self.rule;

@@ -21,6 +21,7 @@ mod writer;
 
 pub use client::{Answer, Client};
 use hyper_util::rt::{TokioIo, TokioTimer};
+pub use random::Random;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;

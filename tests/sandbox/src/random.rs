@@ -10,7 +10,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -20,12 +20,12 @@ impl Random {
 
     /// A number below `limit`; 0 when there is none.
     pub fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit.max(1)
+        self.number() % limit.max(1)
     }
 
     /// Whether a chance of `rate` (0 to 1) comes true.
     pub fn chance(&mut self, rate: f64) -> bool {
-        ((self.next() >> 11) as f64) < rate * (1u64 << 53) as f64
+        ((self.number() >> 11) as f64) < rate * (1u64 << 53) as f64
     }
 
     /// One of them.
