@@ -22,8 +22,6 @@ pub struct Profile {
     pub create_refused: Vec<u16>,
     /// With which statuses an `If-Match` that names another version than the current one is refused.
     pub stale: Vec<u16>,
-    /// What `If-Match` does where nothing is.
-    pub update_of_missing: UpdateOfMissing,
     /// Whether a DELETE looks at `If-Match`.
     pub delete_if_match: DeleteIfMatch,
     /// Where an instance's past can be read.
@@ -34,7 +32,7 @@ pub struct Profile {
     pub no_op_keeps_version: bool,
     /// What version ids are.
     pub version_ids: VersionIds,
-    /// Whether numbers begin again at 1 when everything of a resource was expunged (J33).
+    /// Whether numbers begin again at 1 when everything of a resource was expunged: then a smaller number says less (J33).
     pub expunge_restarts_versions: bool,
     /// How long a request that we gave up may still arrive (J27).
     pub request_lifetime_max_seconds: u32,
@@ -54,16 +52,6 @@ pub enum CreateGuard {
     IfMatchZero,
     /// GET, expect 404, PUT bare, require 201. Known, but no sink of this version does it.
     GetFirst,
-}
-
-/// What becomes of an `If-Match` where nothing is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UpdateOfMissing {
-    /// Nothing is written.
-    Refused,
-    /// The resource is created, 201.
-    Creates,
 }
 
 /// What a DELETE does with `If-Match`.

@@ -135,13 +135,16 @@ impl Evidence<'_> {
         let number = |version: &str| version.parse::<u64>().ok();
         let top = self.versions.first().map(|top| &*top.version).unwrap_or_default();
         let restored = self.profile.version_ids == VersionIds::Numbers && number(top) < number(base);
-        let how =
-            if restored { "is at a smaller version now: it was restored from a backup" } else { "does not have it" };
+        let how = match (restored, self.profile.expunge_restarts_versions) {
+            (true, false) => "is at a smaller version now: it was restored from a backup",
+            (true, true) => "is at a smaller version now: it was restored from a backup, or expunged and written again",
+            (false, _) => "does not have it",
+        };
         let what = format!(
             "the target went back in time: {} was acknowledged as version {base}, and its history {how}",
             self.request.unit
         );
-        let cure = "nothing more is sent; ask the server's owner what was restored, then `lockstep verify` names what is missing there";
+        let cure = "nothing more is sent; ask the server's owner what was restored or expunged, then `lockstep verify` names what is missing there";
         SinkReply::Failed(Fault::new(Failure::Misconfigured, what).cure(cure))
     }
 }

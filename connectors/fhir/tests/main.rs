@@ -123,7 +123,7 @@ async fn an_update_of_what_never_was_is_gone_or_stands_over_nothing() {
     let spec = Peer::start(Like::Spec).await;
     let reply = spec.sink().send(spec.put(1, "a", base("4"))).await;
     assert!(matches!(reply, SinkReply::Final { outcome: Outcome::Gone { version: None }, .. }), "{reply:?}");
-    // HAPI creates it, whatever If-Match says: the write stands, and is told as what it is.
+    // HAPI creates it, whatever If-Match says: the write stands, and is told as what it is. No profile needs to say so.
     let hapi = Peer::start(Like::Hapi).await;
     for (n, version) in [(1, "4"), (2, "1")] {
         let (version, current, over) = stale(hapi.sink().send(hapi.put(n, "a", base(version))).await);

@@ -185,3 +185,19 @@ fn nothing_changed_is_true_only_if_the_base_says_what_we_sent() {
     );
     assert_eq!(unchanged("2"), "unknown");
 }
+
+#[test]
+fn a_smaller_number_is_a_restore_or_an_expunge_where_numbers_begin_again() {
+    let mut profile = Profile::builtin("sandbox").unwrap();
+    for (restarts, history, said) in [
+        (false, "2 1", "it was restored from a backup"),
+        (true, "1", "or expunged and written again"),
+        (true, "9 8", "its history does not have it"),
+    ] {
+        profile.expunge_restarts_versions = restarts;
+        let (request, versions) = (request(Write::Put, Some("3")), versions(history));
+        let reply = Evidence { request: &request, versions: &versions, profile: &profile }.settle(false);
+        let SinkReply::Failed(fault) = reply else { panic!("nothing more is sent: {reply:?}") };
+        assert!(fault.what.ends_with(said), "{fault}");
+    }
+}
