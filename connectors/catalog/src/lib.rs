@@ -107,6 +107,10 @@ fn fhir_options(settings: &Table, context: &Context<'_>) -> Result<fhir::Options
     let mut settings = Settings::new(settings, context);
     let config: Option<fhir::Config> = settings.read();
     let Some(config) = config else { return Err(settings.faults()) };
+    let bearer_file = match config.auth.as_ref().map(|auth| &auth.bearer) {
+        Some(fhir::SecretRef::File(path)) => Some(context.base_dir.join(path)),
+        Some(fhir::SecretRef::Env(_)) | None => None,
+    };
     let place = config.auth.as_ref().map(|auth| match &auth.bearer {
         fhir::SecretRef::File(path) => SecretPlace::File(path.clone()),
         fhir::SecretRef::Env(name) => SecretPlace::Env(name.clone()),
@@ -115,6 +119,7 @@ fn fhir_options(settings: &Table, context: &Context<'_>) -> Result<fhir::Options
     let ca = settings.file("ca_file", config.ca_file.as_deref());
     let Some(profile) = settings.profile(&config.profile) else { return Err(settings.faults()) };
     let options = config.options(profile, bearer, ca, context.types.to_vec());
+    let options = options.map(|options| fhir::Options { bearer_file, ..options });
     settings.finish(options)
 }
 

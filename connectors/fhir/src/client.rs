@@ -1,17 +1,17 @@
 //! One HTTP client: connections kept and reused, no redirects, answers up to a limit.
 //!
-//! Never retries and never decides what an answer means. It says whether a request can have arrived: one that could not
+//! Never retries, save with a renewed token what was refused for the one before, and never decides what an answer means. It says whether a request can have arrived: one that could not
 //! even connect has not, any other without an answer may have.
 
-use crate::{config::Options, error::Error};
+use crate::{config::Options, error::Error, token::Token};
 use bytes::{Bytes, BytesMut};
 use model::Json;
 use reqwest::{
     Certificate, Method,
-    header::{ETAG, HeaderMap, LOCATION},
+    header::{AUTHORIZATION, ETAG, HeaderMap, LOCATION},
     redirect::Policy,
 };
-use std::{error::Error as _, time::Duration};
+use std::{error::Error as _, sync::Arc, time::Duration};
 
 /// An answer may have so many bytes: a page of history holds a few dozen resources.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -21,6 +21,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// A request, made.
+#[derive(Clone)]
 pub(crate) struct Call {
     pub method: Method,
     pub url: String,
@@ -64,11 +65,12 @@ pub(crate) fn version_in_url(url: &str) -> Option<&str> {
 /// The client of one server.
 pub(crate) struct Client {
     http: reqwest::Client,
+    token: Arc<Token>,
 }
 
 impl Client {
     /// Connects to nothing yet.
-    pub(crate) fn new(options: &Options) -> Result<Client, Error> {
+    pub(crate) fn new(options: &Options, token: Arc<Token>) -> Result<Client, Error> {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("lockstep/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
@@ -95,11 +97,21 @@ impl Client {
                 innermost(&error)
             ))
         })?;
-        Ok(Client { http })
+        Ok(Client { http, token })
     }
 
-    /// One request, one answer.
+    /// One request, one answer. Who is not known by the token of now is asked who he is once more, if the token's file
+    /// has another one by then: a 401 was certainly not applied.
     pub(crate) async fn call(&self, call: Call) -> Result<Answer, Error> {
+        let answer = self.attempt(call.clone()).await?;
+        let refused = call.headers.get(AUTHORIZATION).filter(|_| answer.status == 401);
+        let Some(token) = refused.and_then(|refused| self.token.other_than(refused)) else { return Ok(answer) };
+        let mut again = call;
+        again.headers.insert(AUTHORIZATION, token);
+        self.attempt(again).await
+    }
+
+    async fn attempt(&self, call: Call) -> Result<Answer, Error> {
         let request = self.http.request(call.method, call.url).headers(call.headers).body(call.body);
         let mut response = request.send().await.map_err(|error| failed(&error))?;
         let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));

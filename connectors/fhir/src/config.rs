@@ -86,6 +86,11 @@ impl Secret {
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
+
+    /// The secret, if it can stand in a header.
+    pub(crate) fn token(&self) -> Option<&str> {
+        Some(self.expose()).filter(|token| !token.is_empty() && token.bytes().all(|c| c.is_ascii_graphic()))
+    }
 }
 
 impl fmt::Debug for Secret {
@@ -105,6 +110,8 @@ pub struct Options {
     pub stamp_uri: String,
     /// The bearer token.
     pub bearer: Option<Secret>,
+    /// The token's file, read again when the server refuses the token.
+    pub bearer_file: Option<PathBuf>,
     /// Requests in flight at most.
     pub concurrency: usize,
     /// How long a request may take.
@@ -179,7 +186,7 @@ impl Config {
                 profile.name
             ));
         }
-        if bearer.as_ref().is_some_and(|token| token.0.is_empty() || token.0.bytes().any(|c| !c.is_ascii_graphic())) {
+        if bearer.as_ref().is_some_and(|secret| secret.token().is_none()) {
             faults.push("auth: the token is empty or holds spaces, line breaks or letters outside ASCII".to_owned());
         }
         let most = usize::from(profile.concurrency_max);
@@ -203,6 +210,7 @@ impl Config {
                 profile,
                 stamp_uri: self.stamp_uri.clone(),
                 bearer,
+                bearer_file: None,
                 concurrency: self.concurrency,
                 request_timeout: Duration::from_secs(self.request_timeout_seconds),
                 heartbeat_seconds: self.heartbeat_seconds,

@@ -4,6 +4,10 @@
 
 use ports::{Failure, Fault, SinkReply};
 
+/// What helps against a 401.
+pub(crate) const RENEW: &str =
+    "renew the token that `auth` names: its file is read again by itself, a variable at a restart only";
+
 /// An error of the connector.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -62,7 +66,7 @@ impl Error {
                 "is the server up, do host and port of `base_url` lead to it, and does `ca_file` name its authority?"
             }
             Error::NoAnswer(_) => "it is tried again; raise `request_timeout_seconds` if the server is only slow",
-            Error::Refused { status: 401, .. } => "renew the token that `auth` names",
+            Error::Refused { status: 401, .. } => RENEW,
             Error::Refused { .. } => "have the server's owner give our token the scopes to read and write these types",
             Error::Status { .. } => "",
             Error::Malformed(_) => "does `base_url` end at the FHIR base, and is there no login page before it?",

@@ -19,6 +19,7 @@ mod readback;
 mod request;
 mod settle;
 mod sink;
+mod token;
 
 pub use config::{Auth, Config, Options, ProbePlace, Secret, SecretRef};
 pub use error::Error;

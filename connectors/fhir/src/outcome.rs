@@ -2,7 +2,7 @@
 //!
 //! Pure. Never repeats a server's words: of an OperationOutcome only issue codes and `HAPI-` numbers go on.
 
-use crate::client::Answer;
+use crate::{client::Answer, error::RENEW};
 use model::{Json, Outcome, Write};
 use ports::{Failure, Fault, NotApplied, SendBase, SendRequest, SinkReply};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
@@ -36,7 +36,7 @@ pub(crate) fn read(request: &SendRequest, answer: &Answer, profile: &Profile) ->
         (304 | 409 | 410 | 412, _) | (404, Write::Delete) => reference(answer).map_or(Said::Ask(true), Said::Reply),
         (404, Write::Put) if !create => reference(answer).map_or(Said::Ask(true), Said::Reply),
         (400 | 422, _) => reference(answer).map_or_else(|| rejected(answer), Said::Reply),
-        (401, _) => stopped("does not know us: HTTP 401", "renew the token that `auth` names"),
+        (401, _) => stopped("does not know us: HTTP 401", RENEW),
         (403, _) => Said::Forbidden,
         (404 | 405, Write::Put) if create => stopped(
             &format!("takes no {} with an id of ours: HTTP {}", request.unit.resource_type, answer.status),

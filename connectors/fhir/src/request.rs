@@ -4,7 +4,7 @@
 //! * Every write carries the request's stamp in `X-Request-Id`, the same at every attempt (J28).
 //! * Every look-up carries `Cache-Control: no-cache` (J27), and goes to our own server: a link to another is not followed.
 
-use crate::{client::Call, config::Options, error::Error};
+use crate::{client::Call, config::Options, error::Error, token::Token};
 use bytes::Bytes;
 use model::{ResourceType, Unit, Write};
 use ports::{SendBase, SendRequest};
@@ -15,6 +15,7 @@ use reqwest::{
     },
 };
 use schemas::profile::CreateGuard;
+use std::sync::Arc;
 
 const FHIR_JSON: HeaderValue = HeaderValue::from_static("application/fhir+json");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -39,23 +40,18 @@ pub(crate) enum Guard<'a> {
 pub(crate) struct Requests {
     base: Url,
     base_text: String,
-    bearer: Option<HeaderValue>,
+    token: Arc<Token>,
     create_guard: CreateGuard,
 }
 
 impl Requests {
     /// For the server of these options.
-    pub(crate) fn new(options: &Options) -> Result<Requests, Error> {
-        let wrong = || Error::Unusable("base_url or token cannot stand in a request".to_owned());
-        let bearer = options.bearer.as_ref().map(|token| {
-            let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_| wrong())?;
-            value.set_sensitive(true);
-            Ok(value)
-        });
+    pub(crate) fn new(options: &Options, token: Arc<Token>) -> Result<Requests, Error> {
+        let wrong = |_| Error::Unusable("base_url cannot stand in a request".to_owned());
         Ok(Requests {
-            base: Url::parse(&options.base_url).map_err(|_| wrong())?,
+            base: Url::parse(&options.base_url).map_err(wrong)?,
             base_text: options.base_url.clone(),
-            bearer: bearer.transpose()?,
+            token,
             create_guard: options.profile.create_guard,
         })
     }
@@ -72,12 +68,9 @@ impl Requests {
             SendBase::Deleted(_) => self.create_guard(),
         };
         match request.write {
-            Write::Put => self.put(
-                &path,
-                guard,
-                request.request.as_str(),
-                Bytes::from_owner(std::sync::Arc::clone(&request.body)),
-            ),
+            Write::Put => {
+                self.put(&path, guard, request.request.as_str(), Bytes::from_owner(Arc::clone(&request.body)))
+            }
             Write::Delete => self.delete(&path, guard, request.request.as_str()),
         }
     }
@@ -162,8 +155,8 @@ impl Requests {
     fn call(&self, method: Method, url: String, body: Bytes) -> Call {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(ACCEPT, FHIR_JSON);
-        if let Some(bearer) = &self.bearer {
-            headers.insert(AUTHORIZATION, bearer.clone());
+        if let Some(token) = self.token.header() {
+            headers.insert(AUTHORIZATION, token);
         }
         Call { method, url, headers, body }
     }
@@ -203,7 +196,8 @@ mod tests {
         let config: Config =
             toml::from_str(&format!("base_url = \"{base_url}\"\nprofile = \"p\"\nstamp_uri = \"urn:x\"")).unwrap();
         let profile = Profile::builtin(profile).unwrap();
-        Requests::new(&config.options(profile, Some(Secret::new("t")), None, Vec::new()).unwrap()).unwrap()
+        let options = config.options(profile, Some(Secret::new("t")), None, Vec::new()).unwrap();
+        Requests::new(&options, Arc::new(Token::new(&options).unwrap())).unwrap()
     }
 
     fn request(write: Write, base: SendBase) -> SendRequest {

@@ -21,10 +21,12 @@ use crate::{
     outcome::{self, Said},
     request::{self, Requests},
     settle::{Evidence, is_base},
+    token::Token,
 };
 use model::{Outcome, Write};
 use ports::{Boxed, Fault, Look, SendBase, SendRequest, Sink, SinkReply, Written};
 use schemas::profile::DeleteIfMatch;
+use std::sync::Arc;
 
 /// A FHIR server to write to.
 pub struct FhirSink {
@@ -37,7 +39,8 @@ pub struct FhirSink {
 impl FhirSink {
     /// Makes the client; nothing is sent. In a process with more than one TLS provider, one must be installed before.
     pub fn open(options: Options) -> Result<FhirSink, Error> {
-        let (client, requests) = (Client::new(&options)?, Requests::new(&options)?);
+        let token = Arc::new(Token::new(&options)?);
+        let (client, requests) = (Client::new(&options, token.clone())?, Requests::new(&options, token)?);
         Ok(FhirSink { options, client, requests, forbidden: Forbidden::default() })
     }
 

@@ -3,7 +3,7 @@
 use super::{FLAGS, Peer};
 use conformance::sink::{Mishap, Target, accepted, suite, written};
 use lockstep_fhir::FhirSink;
-use ports::{Boxed, Failure, Look, Readback, SendBase, SendRequest, Sink};
+use ports::{Boxed, Failure, Look, Readback, SendBase, SendRequest, Sink, SinkReply};
 use sandbox::Like;
 
 /// A server with a file, which can be put back.
@@ -111,4 +111,27 @@ async fn a_path_that_is_not_fhir_does_not_say_that_a_unit_is_gone() {
     let elsewhere = peer.sink_with(|options| options.base_url = options.base_url.replace("/fhir", "/other"));
     let fault = elsewhere.look(Some(known)).await.unwrap_err();
     assert_eq!(fault.failure, Failure::Misconfigured, "{fault}");
+}
+
+#[tokio::test]
+async fn a_token_that_is_renewed_in_its_file_is_taken_without_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "old\n").unwrap();
+    let peer = Peer::start_with_token(Like::Spec, "old").await;
+    let sink = peer.sink_with(|options| options.bearer_file = Some(file.clone()));
+    let first = accepted(sink.send(peer.put(1, "a", SendBase::Create)).await);
+
+    let peer = peer.begin_again_with_token("new").await;
+    let known = |text| peer.put(1, text, SendBase::Create);
+    let SinkReply::Failed(fault) = sink.send(known("a")).await else { panic!("nobody knows the old token") };
+    assert!(fault.failure == Failure::Misconfigured && fault.cure.contains("read again by itself"), "{fault}");
+    for nothing in ["", "two words", "old"] {
+        std::fs::write(&file, nothing).unwrap();
+        assert!(matches!(sink.send(known("a")).await, SinkReply::Failed(_)), "{nothing:?} is no other token");
+    }
+    std::fs::write(&file, "new\n").unwrap();
+    assert_eq!(accepted(sink.send(known("a")).await), first, "a new server numbers from 1 again");
+    assert_eq!(sink.look(None).await, Ok(Look::Answered));
+    assert_eq!(peer.versions(1).await.len(), 1);
 }

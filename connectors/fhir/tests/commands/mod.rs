@@ -40,6 +40,12 @@ impl Peer {
         Peer { sandbox, like: options.like, token: options.token, file: options.file }
     }
 
+    /// A server with another token at the same place; what was in memory is gone.
+    pub async fn begin_again_with_token(mut self, token: &str) -> Peer {
+        self.token = Some(token.to_owned());
+        self.begin_again(|| {}).await
+    }
+
     /// The same server again, with what its file holds now.
     pub async fn begin_again(self, meanwhile: impl FnOnce()) -> Peer {
         let mut options = sandbox::Options::new(self.like);
@@ -78,6 +84,7 @@ impl Peer {
             profile: self.profile(),
             stamp_uri: STAMP_URI.into(),
             bearer: self.token.as_deref().map(Secret::new),
+            bearer_file: None,
             concurrency: 4,
             request_timeout: Duration::from_secs(10),
             heartbeat_seconds: 60,
