@@ -11,6 +11,8 @@ mod client;
 mod config;
 mod error;
 mod forbidden;
+#[doc(hidden)]
+pub mod fuzz;
 mod look;
 mod outcome;
 mod prerequisites;

@@ -110,7 +110,7 @@ impl Reader<'_> {
     }
 
     /// An entry of a history; one without a resource is a deletion.
-    fn version(&self, mut entry: Json) -> Result<Version, Error> {
+    pub(crate) fn version(&self, mut entry: Json) -> Result<Version, Error> {
         let body = take(&mut entry, "resource");
         let at = |outer: &str, inner: &str| entry.get(outer).and_then(|held| held.get(inner)).and_then(Json::as_str);
         let version = body
@@ -166,7 +166,7 @@ pub(crate) fn expect_ok(answer: Answer, during: &'static str) -> Result<Answer, 
 }
 
 /// Entries of a Bundle, and the link to its next page.
-fn bundle(answer: Answer) -> Result<(Vec<Json>, Option<Box<str>>), Error> {
+pub(crate) fn bundle(answer: Answer) -> Result<(Vec<Json>, Option<Box<str>>), Error> {
     let mut bundle = answer.json()?;
     if bundle.get("resourceType").and_then(Json::as_str) != Some("Bundle") {
         return Err(Error::Malformed("a Bundle was due"));

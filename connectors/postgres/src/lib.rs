@@ -11,6 +11,8 @@ mod catalog;
 mod config;
 mod error;
 mod fence;
+#[doc(hidden)]
+pub mod fuzz;
 mod handoff;
 mod pace;
 pub mod pgoutput;

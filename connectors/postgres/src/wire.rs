@@ -48,7 +48,7 @@ pub(crate) struct Frames<R> {
 }
 
 impl<R: AsyncRead + Unpin> Frames<R> {
-    fn new(from: R) -> Frames<R> {
+    pub(crate) fn new(from: R) -> Frames<R> {
         Frames { from, buffer: BytesMut::with_capacity(READ_BYTES), at: 0 }
     }
 
@@ -296,7 +296,7 @@ pub(crate) fn server_error(during: &'static str, body: &[u8]) -> Error {
     Error::server(during, &code, &message)
 }
 
-fn data_row(body: &[u8]) -> Option<Vec<Option<String>>> {
+pub(crate) fn data_row(body: &[u8]) -> Option<Vec<Option<String>>> {
     let (count, mut rest) = body.split_first_chunk::<2>()?;
     let mut row = Vec::new();
     for _ in 0..u16::from_be_bytes(*count) {

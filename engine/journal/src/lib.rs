@@ -32,6 +32,8 @@ mod codec;
 mod disk;
 mod error;
 mod frame;
+#[doc(hidden)]
+pub mod fuzz;
 mod index;
 mod log;
 mod memory;

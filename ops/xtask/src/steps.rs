@@ -15,6 +15,9 @@ pub enum Fault {
     /// The program could not be started.
     #[error("cannot start `{program}`: {source}; is it installed and on PATH?")]
     NotStarted { program: String, source: std::io::Error },
+    /// A name that is none of ours.
+    #[error("there is no {what} `{name}`; there are: {known}")]
+    Unknown { what: &'static str, name: String, known: String },
     /// A file or folder of ours could not be made.
     #[error("{act} {}: {source}", path.display())]
     File { act: &'static str, path: PathBuf, source: std::io::Error },

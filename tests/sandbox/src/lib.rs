@@ -7,6 +7,8 @@
 mod client;
 mod durable;
 mod faults;
+#[doc(hidden)]
+pub mod fuzz;
 mod json;
 mod primitives;
 mod random;

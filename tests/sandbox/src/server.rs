@@ -40,12 +40,12 @@ pub struct Service {
 }
 
 /// A request, read to its end.
-struct Arrived {
-    method: String,
-    path: String,
-    query: String,
-    headers: HeaderMap,
-    body: Bytes,
+pub(crate) struct Arrived {
+    pub method: String,
+    pub path: String,
+    pub query: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
 }
 
 impl Arrived {
@@ -141,13 +141,19 @@ impl Service {
     /// Does what is asked; back when it is durable.
     async fn answer(&self, arrived: &Arrived) -> (Reply, Option<String>) {
         let request_id = self.request_id(arrived);
-        let reply = match self.refuse(arrived) {
-            Some(refused) => refused,
-            None => self.route(arrived, request_id.as_deref().unwrap_or_default()),
-        };
+        let reply = self.reply(arrived, request_id.as_deref().unwrap_or_default());
         self.store.durable(reply.behind).await;
         self.count(&arrived.method, reply.status);
         (reply, request_id)
+    }
+
+    fn reply(&self, arrived: &Arrived, request_id: &str) -> Reply {
+        self.refuse(arrived).unwrap_or_else(|| self.route(arrived, request_id))
+    }
+
+    /// The status of the answer to what has arrived, without a connection.
+    pub(crate) fn replies(&self, arrived: &Arrived) -> u16 {
+        self.reply(arrived, &self.request_id(arrived).unwrap_or_default()).status
     }
 
     /// What was sent; HAPI cuts it to 16 characters and makes one up where there is none.
