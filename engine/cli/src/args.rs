@@ -38,6 +38,10 @@ pub enum Command {
     #[command(after_help = "Examples:\n  lockstep activate\n  lockstep activate --dry-run")]
     Activate(Activate),
     /// Run the pipeline until SIGTERM or Ctrl-C
+    ///
+    /// The first start ends with code 4 and every unmet prerequisite of both sides. A later one, and a running engine, say
+    /// what is missing in their log and in `status`, try again ever more slowly, and go on by themselves. A peer that does
+    /// not answer is waited for, at the first start too.
     #[command(after_help = "Examples:\n  lockstep run\n  lockstep run --log json 2>lockstep.log")]
     Run(Run),
     /// Where everything stands

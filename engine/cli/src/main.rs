@@ -11,6 +11,7 @@ mod describe;
 mod dry;
 mod error;
 mod exit;
+mod first_start;
 mod map;
 mod output;
 mod progress;

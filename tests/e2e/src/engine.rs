@@ -28,7 +28,7 @@ pub struct Settings {
     pub profile: String,
     /// Rows of a chunk of the first read.
     pub chunk_rows: u32,
-    /// When idle.
+    /// When idle, of both sides.
     pub heartbeat_seconds: u32,
     /// Requests in flight.
     pub concurrency: u32,
@@ -74,7 +74,8 @@ impl Settings {
         writeln!(out, "[system.cloud.sink]\nkind = \"fhir\"\nbase_url = \"{base_url}\"").unwrap();
         writeln!(out, "profile = \"{profile}\"\nstamp_uri = \"https://ids.hospital.example/lockstep/clinic\"").unwrap();
         writeln!(out, "auth = {{ bearer = {{ file = \"secrets/token\" }} }}\nconcurrency = {concurrency}").unwrap();
-        writeln!(out, "request_timeout_seconds = {request_timeout_seconds}").unwrap();
+        writeln!(out, "request_timeout_seconds = {request_timeout_seconds}\nheartbeat_seconds = {heartbeat_seconds}")
+            .unwrap();
         out
     }
 }

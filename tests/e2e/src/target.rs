@@ -125,6 +125,16 @@ impl Target {
         self.up();
     }
 
+    /// What stands in it, for [`Target::restore`]; it must be down.
+    pub fn save(&self) -> Vec<u8> {
+        std::fs::read(&self.file).unwrap()
+    }
+
+    /// It is what it was; it must be down.
+    pub fn restore(&self, saved: &[u8]) {
+        std::fs::write(&self.file, saved).unwrap();
+    }
+
     /// Whose answers it gives.
     pub fn flag(&self) -> Flag {
         self.flag

@@ -16,9 +16,19 @@ fn halted(status: &Value) -> bool {
     status["halts"].as_array().is_some_and(|halts| !halts.is_empty())
 }
 
-/// `check` says it, the running engine says it and stays; then the cure is applied, and it goes on without a hand.
-fn stops_and_goes_on(world: &mut World, says: &str, cure: impl FnOnce(&mut World)) {
+/// `check` says it, and so does a first start, which ends there: nothing is held up yet.
+fn ends_the_first_start(world: &World, says: &str) {
     world.engine.cli(&["check"]).exits(4).says(says);
+    world.engine.cli(&["run"]).exits(4).says(says);
+}
+
+/// A pipeline that has run before says it and stays; then the cure is applied, and it goes on without a hand.
+fn stops_and_goes_on(world: &mut World, says: &str, damage: impl FnOnce(&mut World), cure: impl FnOnce(&mut World)) {
+    world.engine.start();
+    let lsn = world.cluster.lsn();
+    world.engine.settle(lsn);
+    world.engine.kill();
+    damage(world);
     world.engine.start();
     let status = world.engine.wait_status("the source is stopped", PATIENCE, halted);
     assert!(status["halts"].to_string().contains(&says.replace('"', "\\\"")), "{}", status["halts"]);
@@ -28,14 +38,24 @@ fn stops_and_goes_on(world: &mut World, says: &str, cure: impl FnOnce(&mut World
     check(world);
 }
 
+/// What ended the first start is gone: the next one runs.
+fn runs_now(world: &mut World) {
+    world.engine.cli(&["check"]).exits(0);
+    world.engine.start();
+    check(world);
+}
+
 #[test]
 fn a_wrong_password_is_told_and_mended() {
     let _timed = Timed::new("wrong password");
     let mut world = world();
-    world.engine.write("secrets/capture", "CANARY-another");
-    stops_and_goes_on(&mut world, "check `password`", |world| {
-        world.engine.write("secrets/capture", postgres::PASSWORD);
-    });
+    let says = "check `password`";
+    let damage = |world: &mut World| world.engine.write("secrets/capture", "CANARY-another");
+    let cure = |world: &mut World| world.engine.write("secrets/capture", postgres::PASSWORD);
+    damage(&mut world);
+    ends_the_first_start(&world, says);
+    cure(&mut world);
+    stops_and_goes_on(&mut world, says, damage, cure);
 }
 
 #[test]
@@ -43,25 +63,30 @@ fn a_missing_grant_is_told_with_its_sql() {
     let _timed = Timed::new("missing grant");
     let mut world = world();
     world.cluster.run("REVOKE SELECT ON observation FROM capture; ALTER ROLE capture NOREPLICATION");
-    world.engine.cli(&["check"]).exits(4).says("ALTER ROLE \"capture\" REPLICATION;").says("GRANT SELECT ON");
+    let all = "ALTER ROLE \"capture\" REPLICATION;";
+    world.engine.cli(&["check"]).exits(4).says(all).says("GRANT SELECT ON");
+    world.engine.cli(&["run"]).exits(4).says(all).says("GRANT SELECT ON");
     world.cluster.run("ALTER ROLE capture REPLICATION");
-    stops_and_goes_on(&mut world, "GRANT SELECT ON", |world| {
-        world.cluster.run("GRANT SELECT ON observation TO capture")
-    });
+    ends_the_first_start(&world, "GRANT SELECT ON");
+    let cure = |world: &mut World| world.cluster.run("GRANT SELECT ON observation TO capture");
+    cure(&mut world);
+    let damage = |world: &mut World| world.cluster.run("REVOKE SELECT ON observation FROM capture");
+    stops_and_goes_on(&mut world, "GRANT SELECT ON", damage, cure);
 }
 
 #[test]
 fn a_log_without_changes_is_told_with_its_setting() {
     let _timed = Timed::new("wal_level");
     let mut world = world();
-    world.cluster.set("wal_level", "replica");
-    world.cluster.stop();
-    world.cluster.up();
-    stops_and_goes_on(&mut world, "ALTER SYSTEM SET wal_level = 'logical'", |world| {
-        world.cluster.set("wal_level", "logical");
+    let set = |world: &mut World, level: &str| {
+        world.cluster.set("wal_level", level);
         world.cluster.stop();
         world.cluster.up();
-    });
+    };
+    set(&mut world, "replica");
+    ends_the_first_start(&world, "ALTER SYSTEM SET wal_level = 'logical'");
+    set(&mut world, "logical");
+    runs_now(&mut world);
 }
 
 #[test]
@@ -69,9 +94,71 @@ fn a_missing_publication_is_told_with_its_sql() {
     let _timed = Timed::new("publication");
     let mut world = world();
     world.cluster.run("DROP PUBLICATION lockstep_clinic");
-    stops_and_goes_on(&mut world, "CREATE PUBLICATION lockstep_clinic FOR TABLE", |world| {
-        world.cluster.run(&format!("CREATE PUBLICATION lockstep_clinic FOR TABLE {}", postgres::TABLES.join(", ")));
-    });
+    ends_the_first_start(&world, "CREATE PUBLICATION lockstep_clinic FOR TABLE");
+    world.cluster.run(&format!("CREATE PUBLICATION lockstep_clinic FOR TABLE {}", postgres::TABLES.join(", ")));
+    runs_now(&mut world);
+}
+
+/// What both sides lack comes at once, and a peer that does not answer is waited for.
+#[test]
+fn a_first_start_lists_what_both_sides_lack_and_waits_for_who_is_down() {
+    let _timed = Timed::new("first start");
+    let mut world = world();
+    world.cluster.run("ALTER ROLE capture NOREPLICATION");
+    world.engine.write("secrets/token", "CANARY-wrong");
+    world.engine.cli(&["run"]).exits(4).says("REPLICATION;").says("renew the token");
+    world.cluster.run("ALTER ROLE capture REPLICATION");
+    world.target.kill();
+    world.engine.start();
+    world.engine.wait_status("captured", PATIENCE, |status| status["unsettled"].as_u64() > Some(0));
+    world.target.up();
+    // The token that the file holds is refused, and taken when it is renewed: nothing is started again.
+    world.engine.wait_status("not let in", PATIENCE, |status| status["halts"].to_string().contains("401"));
+    world.engine.write("secrets/token", lockstep_e2e::target::TOKEN);
+    world.engine.wait_status("let in", PATIENCE, |status| !halted(status));
+    check(&mut world);
+}
+
+/// An idle target is looked at: foreign hands, an older file and a server that is down are named, and nothing is written.
+#[test]
+fn an_idle_target_is_looked_at_and_what_stands_there_is_named() {
+    let _timed = Timed::new("idle target");
+    let mut world = world();
+    world.engine.start();
+    let lsn = world.cluster.lsn();
+    world.engine.settle(lsn);
+    let looked = |status: &Value| status["target"]["looked"]["verdict"].as_str().unwrap_or_default().to_owned();
+    let status = world.engine.wait_status("ours", PATIENCE, |status| looked(status) == "ours");
+    let unit = status["target"]["looked"]["unit"].as_str().unwrap().to_owned();
+    let everything = world.target.everything();
+
+    // Even the same content: it is a version of somebody else's.
+    let body = everything[&unit].last().and_then(|version| version.body.clone()).unwrap();
+    assert_eq!(world.target.put(&format!("/{unit}"), &String::from_utf8(body.to_bytes()).unwrap()).status, 200);
+    world.engine.wait_status("foreign", PATIENCE, |status| looked(status) == "foreign");
+    world.engine.cli(&["status"]).exits(0).says("ALARM").says(&unit).says("somebody else wrote it");
+
+    world.target.kill();
+    let status = world.engine.wait_status("unreachable", PATIENCE, |status| looked(status) == "unreachable");
+    assert!(status["target"]["answered_seconds_ago"].as_u64().is_some(), "{}", status["target"]);
+    world.engine.cli(&["status"]).exits(0).says("ALARM").says("cannot be reached");
+    let backup = world.target.save();
+    world.target.up();
+    world.engine.wait_status("foreign again", PATIENCE, |status| looked(status) == "foreign");
+
+    load::write(&world.cluster.writer_url(), 4, 20);
+    let lsn = world.cluster.lsn();
+    world.engine.settle(lsn);
+    world.engine.wait_status("ours", PATIENCE, |status| looked(status) == "ours");
+    world.target.kill();
+    world.target.restore(&backup);
+    world.target.up();
+    let back = |status: &Value| matches!(looked(status).as_str(), "behind" | "gone");
+    world.engine.wait_status("an older file", PATIENCE, back);
+    world.engine.cli(&["status"]).exits(0).says("ALARM").says("restored or expunged");
+    let now = world.target.everything();
+    let count = |all: &lockstep_e2e::target::Everything| all.values().map(Vec::len).sum::<usize>();
+    assert_eq!(count(&now), count(&everything) + 1, "nothing was written to learn it");
 }
 
 #[test]

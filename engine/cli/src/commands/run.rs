@@ -6,6 +6,7 @@ use crate::{
     connect::{self, Show},
     error::CliError,
     exit::Exit,
+    first_start,
     progress::Progress,
     stores,
 };
@@ -40,6 +41,7 @@ pub fn run(settings: Settings, args: &Run, json: bool) -> Result<Exit, CliError>
         connect::source(&settings).map(drop)
     };
     checked?;
+    tokio.block_on(first_start::prerequisites(&settings))?;
     let settings = Arc::new(settings);
     let ended = tokio.block_on(pipeline(settings, tokio.handle().clone(), progress))?;
     match ended {
