@@ -6,7 +6,9 @@ use crate::{
     config::{Options, split},
     error::Error,
     session::{Sql, identifier, literal},
+    socket::Bytestream,
     values,
+    wire::{Rows, Wire},
 };
 use model::{Column, Row, RowKey, TableName, TableSchema};
 use ports::Fault;
@@ -48,6 +50,9 @@ pub(crate) struct Shape {
 /// What a chunk's rows may take on the server's disk, about; in memory it is a few times as much.
 const CHUNK_BYTES: u64 = 8 << 20;
 
+/// As many columns as [`shape_sql`] returns.
+const SHAPE_COLUMNS: usize = 8;
+
 /// `replica identity using index` makes that index's columns the key: a delete carries no others.
 fn shape_sql(table: &TableName) -> String {
     let (schema, name) = split(table).unwrap_or_default();
@@ -72,29 +77,44 @@ impl Shape {
     /// Reads the table's shape; none if there is no such table.
     pub(crate) async fn read(sql: &Sql, table: &TableName) -> Result<Option<Shape>, Error> {
         let rows = sql.rows("reading the catalogue", &shape_sql(table)).await?;
+        let rows: Rows =
+            rows.iter().map(|row| (0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect()).collect();
         Ok(Shape::from_rows(table, &rows))
     }
 
-    /// Begins a reading transaction that holds the table's shape still; the shape, and what the transaction's snapshot
-    /// sees. Ending it is the caller's. The lock comes before the snapshot, so the shape is the one that is read.
-    pub(crate) async fn read_for_chunk(sql: &Sql, table: &TableName) -> Result<Option<(Shape, String)>, Error> {
+    /// The table's shape over a session of ours; none if there is no such table.
+    pub(crate) async fn ask(wire: &mut Wire<Bytestream>, table: &TableName) -> Result<Option<Shape>, Error> {
+        let rows = wire.query("reading the catalogue", &shape_sql(table)).await?;
+        Ok(Shape::from_rows(table, &rows))
+    }
+
+    /// Begins a reading transaction that holds the table's shape still, behind the statements `first`; the shape, and what
+    /// the transaction's snapshot sees. Ending it is the caller's. The lock comes before the snapshot, so the shape is the
+    /// one that is read.
+    pub(crate) async fn ask_for_chunk(
+        wire: &mut Wire<Bytestream>,
+        table: &TableName,
+        first: &str,
+    ) -> Result<Option<(Shape, String)>, Error> {
         let begin = format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE {} IN ACCESS SHARE MODE; {}",
             quoted(table),
             shape_sql(table)
         );
-        let rows = sql.rows("beginning a chunk", &begin).await?;
-        let snapshot = rows.first().and_then(|row| row.get(6)).unwrap_or_default().to_owned();
+        let rows = wire.query("beginning a chunk", &format!("{first}; {begin}")).await?;
+        // What the statements before it returned is narrower.
+        let rows: Rows = rows.into_iter().filter(|row| row.len() == SHAPE_COLUMNS).collect();
+        let snapshot = rows.first().and_then(|row| row.get(6)).cloned().flatten().unwrap_or_default();
         Ok(Shape::from_rows(table, &rows).map(|shape| (shape, snapshot)))
     }
 
-    fn from_rows(table: &TableName, rows: &[SimpleQueryRow]) -> Option<Shape> {
-        let text = |row: &SimpleQueryRow, at: usize| row.get(at).unwrap_or_default().to_owned();
+    fn from_rows(table: &TableName, rows: &Rows) -> Option<Shape> {
+        let text = |row: &[Option<String>], at: usize| row.get(at).cloned().flatten().unwrap_or_default();
         let first = rows.first()?;
         let columns: Vec<(String, u32)> =
             rows.iter().map(|row| (text(row, 0), text(row, 1).parse().unwrap_or_default())).collect();
         let mut key: Vec<(usize, String)> =
-            rows.iter().filter_map(|row| Some((row.get(2)?.parse().ok()?, text(row, 0)))).collect();
+            rows.iter().filter_map(|row| Some((text(row, 2).parse().ok()?, text(row, 0)))).collect();
         key.sort();
         let key: Vec<String> = key.into_iter().map(|(_, name)| name).collect();
         let shape = schema(table, columns.iter().map(|(name, oid)| (name.as_str(), *oid)), &key);

@@ -9,11 +9,13 @@
 mod batch;
 mod catalog;
 mod config;
+mod copy;
 mod error;
 mod fence;
 #[doc(hidden)]
 pub mod fuzz;
 mod handoff;
+mod intake;
 mod pace;
 pub mod pgoutput;
 pub mod position;
@@ -22,6 +24,7 @@ mod relation;
 mod session;
 mod slot;
 mod snapshot;
+mod socket;
 mod source;
 mod status;
 mod stream;

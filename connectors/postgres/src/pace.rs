@@ -10,21 +10,22 @@ use std::time::{Duration, Instant};
 const NAP: Duration = Duration::from_millis(1);
 /// More messages than this in a millisecond: behind, or so busy that a nap goes unnoticed.
 const BUSY_MESSAGES: u32 = 32;
-/// One read of this size says the same.
-const BUSY_BYTES: usize = 100_000;
+/// A flood has gaps: the thread before the parser naps too, and both run when the machine lets them.
+const BUSY_FOR: Duration = Duration::from_millis(4);
+/// About what so many messages hold, for whoever sees bytes alone.
+const FLOW_BYTES: usize = 6_000;
 
-/// Watches the rate and says when to nap.
+/// Watches the rate of messages and says when whoever parses them naps.
 pub(crate) struct Pace {
-    gathers: bool,
     since: Instant,
     messages: u32,
-    busy: bool,
+    busy_until: Instant,
 }
 
 impl Pace {
-    /// `gathers`: the transport is better read in larger pieces.
-    pub(crate) fn new(gathers: bool) -> Pace {
-        Pace { gathers, since: Instant::now(), messages: 0, busy: false }
+    pub(crate) fn new() -> Pace {
+        let now = Instant::now();
+        Pace { since: now, messages: 0, busy_until: now }
     }
 
     /// One message was taken.
@@ -32,24 +33,45 @@ impl Pace {
         self.messages = self.messages.saturating_add(1);
     }
 
-    /// One read brought this much.
-    pub(crate) fn read(&mut self, bytes: usize) {
-        self.busy |= bytes >= BUSY_BYTES;
-    }
-
-    /// How long to leave the socket alone before the next read.
+    /// How long to leave the stream alone before the next read; none: more is not about to come, nothing need wait for it.
     pub(crate) fn nap(&mut self, now: Instant) -> Option<Duration> {
         if now.duration_since(self.since) >= NAP {
-            self.busy = self.messages >= BUSY_MESSAGES;
+            if self.messages >= BUSY_MESSAGES {
+                self.busy_until = now + BUSY_FOR;
+            }
             self.messages = 0;
             self.since = now;
         }
-        (self.busy && self.gathers).then_some(NAP)
+        (now < self.busy_until).then_some(NAP)
+    }
+}
+
+/// Watches a socket's bytes and says when the thread that reads it naps.
+pub(crate) struct Flow {
+    gathers: bool,
+    since: Instant,
+    bytes: usize,
+    busy: bool,
+}
+
+impl Flow {
+    /// `gathers`: the transport is better read in larger pieces.
+    pub(crate) fn new(gathers: bool) -> Flow {
+        Flow { gathers, since: Instant::now(), bytes: 0, busy: false }
     }
 
-    /// Whether more is about to come: what there is may wait a moment for it.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.busy
+    /// A read brought `bytes`: how long to leave the socket alone before the next one.
+    pub(crate) fn nap(&mut self, bytes: usize, now: Instant) -> Option<Duration> {
+        if !self.gathers {
+            return None;
+        }
+        self.bytes += bytes;
+        if now.duration_since(self.since) >= NAP {
+            self.busy = self.bytes >= FLOW_BYTES;
+            self.bytes = 0;
+            self.since = now;
+        }
+        self.busy.then_some(NAP)
     }
 }
 
@@ -59,23 +81,29 @@ mod tests {
 
     #[test]
     fn a_flood_is_gathered_and_a_trickle_is_not() {
-        let mut pace = Pace::new(true);
+        let mut pace = Pace::new();
         let start = pace.since;
         (0..100).for_each(|_| pace.message());
         assert_eq!(pace.nap(start + NAP), Some(NAP));
+        assert_eq!(pace.nap(start + 2 * NAP), Some(NAP), "a flood has gaps");
         pace.message();
-        assert_eq!(pace.nap(start + 3 * NAP), None);
+        assert_eq!(pace.nap(start + NAP + BUSY_FOR), None);
+    }
+
+    #[test]
+    fn a_socket_in_flood_is_left_alone_for_a_moment_and_a_trickle_is_not() {
+        let mut flow = Flow::new(true);
+        let start = flow.since;
+        assert_eq!(flow.nap(FLOW_BYTES, start), None);
+        assert_eq!(flow.nap(1, start + NAP), Some(NAP));
+        assert_eq!(flow.nap(200, start + 3 * NAP), None);
     }
 
     #[test]
     fn a_unix_socket_is_never_left_waiting() {
-        let mut pace = Pace::new(false);
-        let start = pace.since;
-        (0..100_000).for_each(|_| pace.message());
-        pace.read(BUSY_BYTES);
-        assert_eq!(pace.nap(start + NAP), None);
-        assert!(pace.is_busy());
-        assert_eq!(pace.nap(start + 3 * NAP), None);
-        assert!(!pace.is_busy());
+        let mut flow = Flow::new(false);
+        let start = flow.since;
+        assert_eq!(flow.nap(FLOW_BYTES, start + NAP), None);
+        assert_eq!(flow.nap(FLOW_BYTES, start + 3 * NAP), None);
     }
 }

@@ -6,6 +6,7 @@
 use crate::{
     config::{Address, Options, Place, Tls},
     error::Error,
+    socket::Bytestream,
 };
 use rustls::{
     ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
@@ -15,7 +16,7 @@ use rustls::{
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UnixStream},
     task::JoinHandle,
 };
@@ -47,13 +48,6 @@ pub(crate) const SETTINGS: [(&str, &str); 14] = [
 pub(crate) const PATIENCE: &str = "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings \
      WHERE name IN ('transaction_timeout', 'idle_session_timeout')";
 
-/// A connected byte stream.
-pub trait Duplex: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Duplex for T {}
-
-/// Any of the byte streams.
-pub type Bytestream = Box<dyn Duplex>;
-
 /// Ends the task when it is dropped: nothing of ours outlives its source.
 #[derive(Debug)]
 pub(crate) struct Task(pub(crate) JoinHandle<()>);
@@ -72,13 +66,13 @@ pub(crate) async fn connect(options: &Options) -> Result<Bytestream, Error> {
         match &address.place {
             Place::Unix(directory, port) => {
                 let path = directory.join(format!(".s.PGSQL.{port}"));
-                Ok(Box::new(UnixStream::connect(path).await.map_err(io)?) as Bytestream)
+                Ok(Bytestream::Unix(UnixStream::connect(path).await.map_err(io)?))
             }
             Place::Tcp(host, port) => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(io)?;
                 stream.set_nodelay(true).map_err(io)?;
                 match address.tls {
-                    Tls::Disable => Ok(Box::new(stream) as Bytestream),
+                    Tls::Disable => Ok(Bytestream::Tcp(stream)),
                     Tls::Require | Tls::VerifyFull => encrypt(stream, host, options).await,
                 }
             }
@@ -105,7 +99,7 @@ async fn encrypt(mut stream: TcpStream, host: &str, options: &Options) -> Result
         ServerName::try_from(host.to_owned()).map_err(|_| fault(format!("{host} is not a name for a server")))?;
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
     let stream = connector.connect(name, stream).await.map_err(|error| fault(error.to_string()))?;
-    Ok(Box::new(stream))
+    Ok(Bytestream::Tls(Box::new(stream)))
 }
 
 fn client_config(address: &Address, ca: Option<&[u8]>) -> Result<ClientConfig, String> {

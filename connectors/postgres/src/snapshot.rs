@@ -9,21 +9,17 @@
 //! * A chunk is read ahead of the verdict on the one before it, and thrown away if that one must be read again.
 
 use crate::{
-    catalog::Shape,
-    config::Options,
-    error::Error,
-    session::{Sql, literal},
+    catalog::Shape, config::Options, copy::Lines, error::Error, session::literal, socket::Bytestream, wire::Wire,
 };
 use model::{Row, RowKey, TableName};
 use ports::TableProgress;
-use schemas::{Plan, RowWriter};
+use schemas::Plan;
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 use tokio::sync::mpsc;
-use tokio_postgres::SimpleQueryRow;
 
 /// How often running transactions are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -125,7 +121,7 @@ pub(crate) type Progress = Arc<Mutex<Vec<TableProgress>>>;
 
 /// The reading task's side.
 pub(crate) struct SnapshotReader {
-    pub(crate) sql: Sql,
+    pub(crate) wire: Wire<Bytestream>,
     pub(crate) options: Arc<Options>,
     /// Tells this connection's marks from those of earlier ones.
     pub(crate) nonce: String,
@@ -133,6 +129,7 @@ pub(crate) struct SnapshotReader {
     pub(crate) seen: Seen,
     pub(crate) reads: mpsc::Sender<Result<Read, Error>>,
     pub(crate) verdicts: mpsc::Receiver<Verdict>,
+    pub(crate) lines: Lines,
 }
 
 impl SnapshotReader {
@@ -185,41 +182,41 @@ impl SnapshotReader {
         Ok(again)
     }
 
-    async fn read(&self, at: &Place, mark: u64) -> Result<Read, Error> {
-        self.mark("low", mark).await?;
+    async fn read(&mut self, at: &Place, mark: u64) -> Result<Read, Error> {
         let gone = || {
             Error::wrong(
                 format!("the table {} is gone", at.table),
                 format!("create it again, or take {} out of `tables`", at.table),
             )
         };
+        let (low, high) = (self.mark_sql("low", mark), self.mark_sql("high", mark));
         if at.is_read() {
-            let shape = Shape::read(&self.sql, &at.table).await?.ok_or_else(gone)?;
-            self.mark("high", mark).await?;
+            self.tell("writing a mark", &low).await?;
+            let shape = Shape::ask(&mut self.wire, &at.table).await?.ok_or_else(gone)?;
+            self.tell("writing a mark", &high).await?;
             return Ok(Read { mark, plan: shape.plan, chunk: None, last: true });
         }
-        let (shape, visible) = Shape::read_for_chunk(&self.sql, &at.table).await?.ok_or_else(gone)?;
+        // A mark is a transaction of its own: its place in the log is between everybody else's commits. The low one need not
+        // wait for the disk, for the high one does, and comes behind it in the log.
+        let low = format!("BEGIN; SET LOCAL synchronous_commit = off; {low}; COMMIT");
+        let (shape, visible) = Shape::ask_for_chunk(&mut self.wire, &at.table, &low).await?.ok_or_else(gone)?;
         let unreadable = || Error::Protocol("a snapshot that cannot be read".to_owned());
         let visible = Visible::parse(&visible).ok_or_else(unreadable)?;
         let limit = shape.chunk_rows(self.options.chunk_rows);
-        let select = shape.select(at.after.as_ref(), limit)?;
-        let found = self.sql.rows("reading a chunk", &select).await?;
+        let copy = format!("COPY ({}) TO STDOUT", shape.select(at.after.as_ref(), limit)?);
+        let SnapshotReader { wire, lines, .. } = self;
+        let mut rows: Vec<Row> = Vec::new();
+        let take = |line: &[u8]| {
+            rows.push(lines.row(&shape.plan, line)?);
+            Ok(())
+        };
+        wire.copy("reading a chunk", &copy, take).await?;
         // The mark's own transaction begins behind the reading one's end.
-        self.sql.run("ending a chunk", &format!("COMMIT; {}", self.mark_sql("high", mark))).await?;
-        self.chunk(at, &shape, mark, visible, &found)
+        self.tell("ending a chunk", &format!("COMMIT; {high}")).await?;
+        self.chunk(at, &shape, mark, visible, rows)
     }
 
-    fn chunk(
-        &self,
-        at: &Place,
-        shape: &Shape,
-        mark: u64,
-        visible: Visible,
-        found: &[SimpleQueryRow],
-    ) -> Result<Read, Error> {
-        let (mut writer, mut scratch) = (RowWriter::new(), Vec::new());
-        let rows: Vec<Row> =
-            found.iter().map(|row| shape.encode(row, &mut writer, &mut scratch)).collect::<Result<_, _>>()?;
+    fn chunk(&self, at: &Place, shape: &Shape, mark: u64, visible: Visible, rows: Vec<Row>) -> Result<Read, Error> {
         if shape.has_clock_key() {
             rows.iter().try_for_each(|row| shape.key_of(row).map(drop))?;
         }
@@ -232,9 +229,14 @@ impl SnapshotReader {
         Ok(Read { mark, plan: Arc::clone(&shape.plan), chunk: Some(chunk), last })
     }
 
-    /// A mark is a transaction of its own: its place in the log is between everybody else's commits.
-    async fn mark(&self, which: &str, number: u64) -> Result<(), Error> {
-        self.sql.run("writing a mark", &self.mark_sql(which, number)).await
+    async fn tell(&mut self, during: &'static str, sql: &str) -> Result<(), Error> {
+        self.wire.query(during, sql).await.map(drop)
+    }
+
+    /// The first column of the last row; empty if there is none or it is null.
+    async fn one(&mut self, during: &'static str, sql: &str) -> Result<String, Error> {
+        let row = self.wire.query(during, sql).await?.pop();
+        Ok(row.and_then(|row| row.into_iter().next().flatten()).unwrap_or_default())
     }
 
     fn mark_sql(&self, which: &str, number: u64) -> String {
@@ -242,26 +244,25 @@ impl SnapshotReader {
         format!("SELECT pg_logical_emit_message(true, {}, {})", literal(&self.options.name()), literal(&content))
     }
 
-    async fn running_have_ended(&self) -> Result<(), Error> {
-        let look = || async {
-            let text = self.sql.one("looking at running transactions", "SELECT pg_current_snapshot()").await?;
-            let look =
-                Visible::parse(&text).ok_or_else(|| Error::Protocol("a snapshot that cannot be read".to_owned()));
-            let look = look?;
-            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(look.clone());
-            Ok::<_, Error>(look)
-        };
-        let (first, since, mut told) = (look().await?, Instant::now(), false);
-        while !look().await?.all_ended_of(&first) {
+    async fn running_have_ended(&mut self) -> Result<(), Error> {
+        let (first, since, mut told) = (self.look().await?, Instant::now(), false);
+        while !self.look().await?.all_ended_of(&first) {
             if !told && since.elapsed() >= TELL_AFTER {
                 told = true;
                 let running = "SELECT string_agg(pid::text, ', ') FROM pg_stat_activity WHERE backend_xid IS NOT NULL";
-                let pids = self.sql.one("looking at running transactions", running).await?;
+                let pids = self.one("looking at running transactions", running).await?;
                 tracing::warn!(source = %self.options.system, pids, "the first read waits until transactions that were running have ended");
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
         Ok(())
+    }
+
+    async fn look(&mut self) -> Result<Visible, Error> {
+        let text = self.one("looking at running transactions", "SELECT pg_current_snapshot()").await?;
+        let look = Visible::parse(&text).ok_or_else(|| Error::Protocol("a snapshot that cannot be read".to_owned()))?;
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(look.clone());
+        Ok(look)
     }
 
     fn count(&self, table: &TableName, rows: usize) {

@@ -8,20 +8,22 @@
 use crate::{
     batch::Batch,
     catalog::Shape,
-    config::{Options, Place},
+    config::Options,
+    copy::Lines,
     error::Error,
     handoff::Handoff,
     pace::Pace,
     position::Lsn,
     prerequisites::{self, Stopped},
     relation::Relations,
-    session::{Bytestream, Sql, Task, connect, literal},
+    session::{Sql, Task, connect, literal},
     slot::{self, Identity, SlotState},
     snapshot::{Place as ReadPlace, Progress, Seen, SnapshotReader},
+    socket::Bytestream,
     status::Status,
     stream::Stream,
     watch::{self, Published, Watch},
-    wire::{Frames, Wire},
+    wire::{Frames, Incoming, Outgoing, Wire},
 };
 use model::{Entry, SnapshotMark, SourcePosition, TableName};
 use ports::{
@@ -32,10 +34,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
-use tokio::{
-    io::{ReadHalf, WriteHalf},
-    sync::mpsc,
-};
+use tokio::sync::mpsc;
 
 /// Status updates go at least this often, and three times in the server's own patience.
 const UPDATE_EVERY_MAX: Duration = Duration::from_secs(10);
@@ -236,8 +235,8 @@ impl PostgresSource {
     async fn streaming(
         &self,
         sql: Sql,
-        frames: Frames<ReadHalf<Bytestream>>,
-        write: WriteHalf<Bytestream>,
+        frames: Frames<Incoming>,
+        write: Outgoing,
         from: Begin,
     ) -> Result<(Stream, Watch, Handle), Error> {
         let Begin { resume, passed, batch, watched, stopped } = from;
@@ -258,7 +257,7 @@ impl PostgresSource {
         let stream = Stream {
             name: options.name(),
             frames,
-            pace: Pace::new(matches!(options.address.place, Place::Tcp(..))),
+            pace: Pace::new(),
             relations: Relations::new(&options.tables, &shapes, sql),
             handoff,
             status: Arc::clone(&status),
@@ -311,21 +310,22 @@ impl PostgresSource {
         if tables.is_empty() {
             return Ok((None, progress));
         }
-        let sql = Sql::open(&self.options).await?;
-        let pid = sql.one("looking at the session", "SELECT pg_backend_pid()").await?;
+        let wire = Wire::open_sql(connect(&self.options).await?, &self.options).await?;
+        let pid = wire.pid();
         let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_micros());
         let nonce = format!("{pid}.{micros}");
         let seen = Seen::default();
         let (reads_in, reads) = mpsc::channel(1);
         let (verdicts, verdicts_out) = mpsc::channel(4);
         let reader = SnapshotReader {
-            sql,
+            wire,
             options: Arc::clone(&self.options),
             nonce: nonce.clone(),
             progress: Arc::clone(&progress),
             seen: Arc::clone(&seen),
             reads: reads_in,
             verdicts: verdicts_out,
+            lines: Lines::default(),
         };
         let task = Task(tokio::spawn(reader.run(tables)));
         Ok((Some(Handoff::new(reads, verdicts, nonce, seen, task)), progress))

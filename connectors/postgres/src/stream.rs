@@ -17,19 +17,15 @@ use crate::{
     pgoutput::{self, Message},
     position::Lsn,
     relation::{Made, Relations},
-    session::{Bytestream, Task},
+    session::Task,
     status::Status,
     transaction::{Transaction, inside, outside},
-    wire::{Event, Frames},
+    wire::{Event, Frames, Incoming},
 };
 use model::{Entry, Fingerprint, SourcePosition, TableName, Timestamp};
 use schemas::Plan;
 use std::{collections::BTreeMap, future::pending, sync::Arc, time::Duration, time::Instant};
-use tokio::io::ReadHalf;
 
-/// While much is coming, a batch waits so long for the next message: a Unix socket brings them one by one, and a batch
-/// each would cost more than its rows.
-const GATHER: Duration = Duration::from_millis(1);
 /// A source that is alive says so this often.
 const IDLE: Duration = Duration::from_secs(1);
 /// After this many silent seconds the server is asked for a sign, and after that many given up.
@@ -41,7 +37,7 @@ pub(crate) struct Stream {
     pub(crate) options: Arc<Options>,
     /// The pipeline's name on the server: of its slot, its publication, its messages.
     pub(crate) name: String,
-    pub(crate) frames: Frames<ReadHalf<Bytestream>>,
+    pub(crate) frames: Frames<Incoming>,
     pub(crate) pace: Pace,
     pub(crate) relations: Relations,
     /// None once every table is ready.
@@ -73,17 +69,13 @@ impl Stream {
             if let Some(nap) = nap {
                 tokio::time::sleep(nap).await;
             }
-            let count = self.frames.read_now().await?;
-            self.pace.read(count);
             // In a flood the next millisecond brings more: one large batch costs less than many small ones.
-            if count > 0 || (nap.is_some() && !self.batch.is_empty()) {
+            if self.frames.read_now()? > 0 || (nap.is_some() && !self.batch.is_empty()) {
                 continue;
             }
-            let waiting = !self.batch.is_empty();
-            if waiting && !self.pace.is_busy() {
+            if !self.batch.is_empty() {
                 return Ok(self.batch.take());
             }
-            let patience = if waiting { GATHER } else { IDLE };
             let arrived = async {
                 match &mut self.handoff {
                     Some(handoff) => handoff.arrived().await,
@@ -91,11 +83,9 @@ impl Stream {
                 }
             };
             tokio::select! {
-                count = self.frames.read() => self.pace.read(count?),
+                count = self.frames.read() => drop(count?),
                 more = arrived => if !more? { self.handoff = None },
-                () = tokio::time::sleep(patience) => {
-                    return if waiting { Ok(self.batch.take()) } else { self.idle() };
-                }
+                () = tokio::time::sleep(IDLE) => return self.idle(),
             }
         }
     }

@@ -5,15 +5,20 @@
 use crate::{
     config::Options,
     error::Error,
+    intake,
     position::Lsn,
     session::{PATIENCE, SETTINGS},
+    socket::Bytestream,
 };
 use bytes::{Buf, BytesMut};
 use postgres_protocol::{
     authentication::{md5_hash, sasl},
     message::frontend,
 };
-use std::{future::poll_fn, pin::pin, task::Poll};
+use std::{
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 
 /// Room for one read. Larger messages grow the buffer as they must.
@@ -108,19 +113,15 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         }
     }
 
-    /// Takes what is here already; 0 if nothing is.
-    pub(crate) async fn read_now(&mut self) -> Result<usize, Error> {
+    /// Takes what is here already; 0 if nothing is. Asks for no wake-up: whoever calls this comes again by itself.
+    pub(crate) fn read_now(&mut self) -> Result<usize, Error> {
         self.make_room();
         let mut reading = pin!(self.from.read_buf(&mut self.buffer));
-        let read = poll_fn(|context| match reading.as_mut().poll(context) {
-            Poll::Pending => Poll::Ready(None),
-            Poll::Ready(read) => Poll::Ready(Some(read)),
-        });
-        match read.await {
-            None => Ok(0),
-            Some(Ok(0)) => Err(Error::Closed),
-            Some(Ok(count)) => Ok(count),
-            Some(Err(source)) => Err(broken(source)),
+        match reading.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => Ok(0),
+            Poll::Ready(Ok(0)) => Err(Error::Closed),
+            Poll::Ready(Ok(count)) => Ok(count),
+            Poll::Ready(Err(source)) => Err(broken(source)),
         }
     }
 }
@@ -137,22 +138,56 @@ pub(crate) struct Wire<S> {
     pid: i32,
 }
 
+/// What reads a started stream: a thread of its own, or the event loop where TLS stands before the socket.
+pub(crate) type Incoming = Box<dyn AsyncRead + Send + Sync + Unpin>;
+/// What takes its status updates.
+pub(crate) type Outgoing = Box<dyn AsyncWrite + Send + Sync + Unpin>;
+
+impl Wire<Bytestream> {
+    /// Begins the change stream; what comes and what is written go their own ways from here.
+    pub(crate) async fn start(mut self, command: &str) -> Result<(Frames<Incoming>, Outgoing), Error> {
+        self.started(command).await?;
+        let Wire { frames, write, .. } = self;
+        let Frames { from, buffer, at } = frames;
+        let (from, out): (Incoming, Outgoing) = match from.unsplit(write).into_plain().map_err(broken)? {
+            Ok(plain) => {
+                let (intake, outlet) = intake::begin(plain).map_err(broken)?;
+                (Box::new(intake), Box::new(outlet))
+            }
+            Err(tls) => {
+                let (read, write) = tokio::io::split(tls);
+                (Box::new(read), Box::new(write))
+            }
+        };
+        Ok((Frames { from, buffer, at }, out))
+    }
+}
+
 /// The rows of a command's result: text or null.
 pub(crate) type Rows = Vec<Vec<Option<String>>>;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Starts a replication session over a connected stream and logs in.
     pub(crate) async fn open(stream: S, options: &Options) -> Result<Wire<S>, Error> {
+        Wire::login_as(stream, options, &[("replication", "database")]).await
+    }
+
+    /// Starts an ordinary session, for what [`Wire::copy`] does better than an SQL client.
+    pub(crate) async fn open_sql(stream: S, options: &Options) -> Result<Wire<S>, Error> {
+        Wire::login_as(stream, options, &[]).await
+    }
+
+    async fn login_as(stream: S, options: &Options, kind: &[(&str, &str)]) -> Result<Wire<S>, Error> {
         let (read, write) = tokio::io::split(stream);
         let mut wire = Wire { frames: Frames::new(read), write, out: BytesMut::new(), pid: 0 };
         let name = options.name();
         let session = [
             ("user", options.address.user.as_str()),
             ("database", options.address.database.as_str()),
-            ("replication", "database"),
             ("application_name", name.as_str()),
         ];
-        frontend::startup_message(session.into_iter().chain(SETTINGS), &mut wire.out).map_err(broken)?;
+        let session = session.into_iter().chain(kind.iter().copied()).chain(SETTINGS);
+        frontend::startup_message(session, &mut wire.out).map_err(broken)?;
         wire.flush().await?;
         wire.login(options).await?;
         wire.until_ready("logging in").await?;
@@ -222,7 +257,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.pid
     }
 
-    /// Runs one replication command.
+    /// Runs a `COPY … TO STDOUT` and gives each line away as it lies in the buffer. Behind an error of `line` the session
+    /// is of no use any more.
+    pub(crate) async fn copy(
+        &mut self,
+        during: &'static str,
+        command: &str,
+        mut line: impl FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        frontend::query(command, &mut self.out).map_err(broken)?;
+        self.flush().await?;
+        let mut fault = None;
+        loop {
+            while let Some(Frame { tag, body }) = self.frames.next()? {
+                match tag {
+                    b'd' => line(body)?,
+                    b'E' => fault = Some(server_error(during, body)),
+                    b'Z' => return fault.map_or(Ok(()), Err),
+                    _ => {}
+                }
+            }
+            self.frames.read().await?;
+        }
+    }
+
+    /// Runs one command, or several in one go.
     pub(crate) async fn query(&mut self, during: &'static str, command: &str) -> Result<Rows, Error> {
         frontend::query(command, &mut self.out).map_err(broken)?;
         self.flush().await?;
@@ -239,13 +298,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// Begins the change stream; the session's two halves go their own ways from here.
-    pub(crate) async fn start(mut self, command: &str) -> Result<(Frames<ReadHalf<S>>, WriteHalf<S>), Error> {
+    /// Begins the change stream.
+    async fn started(&mut self, command: &str) -> Result<(), Error> {
         frontend::query(command, &mut self.out).map_err(broken)?;
         self.flush().await?;
         loop {
             match self.message("starting the change stream").await? {
-                (b'W', _) => return Ok((self.frames, self.write)),
+                (b'W', _) => return Ok(()),
                 (b'Z', _) => return Err(Error::Protocol("the server did not start the stream".to_owned())),
                 _ => {}
             }
@@ -334,7 +393,7 @@ mod tests {
             while let Some(frame) = frames.next().unwrap() {
                 lengths.push(frame.body.len());
             }
-            if lengths.len() < 4 && frames.read_now().await.unwrap() == 0 {
+            if lengths.len() < 4 && frames.read_now().unwrap() == 0 {
                 frames.read().await.unwrap();
             }
         }

@@ -5,7 +5,9 @@ use crate::{
     cluster::cluster,
 };
 use lockstep_postgres::{Options, Place, PostgresSource, Secret, Tls};
+use model::Entry;
 use ports::{Failure, OpenFault, Source as _};
+use std::time::{Duration, Instant};
 
 const TABLE: &str = "CREATE TABLE a (id int8 PRIMARY KEY, name text); INSERT INTO a VALUES (1, 'one')";
 
@@ -38,6 +40,77 @@ async fn a_unix_socket_works() {
     let mut options = setup.options(&["public.a"]);
     options.address.place = Place::Unix(cluster.dir.clone(), cluster.port);
     works(options, &setup).await;
+}
+
+/// TCP in the clear and the Unix socket: what a thread of its own reads.
+fn plain_ways(setup: &Setup) -> [Options; 2] {
+    let tcp = setup.options(&["public.a"]);
+    let mut unix = tcp.clone();
+    unix.address.place = Place::Unix(setup.cluster.dir.clone(), setup.cluster.port);
+    [tcp, unix]
+}
+
+/// A closed source lets go of its slot, which can then be dropped.
+async fn gone(setup: &Setup) {
+    let drop = format!("SELECT pg_drop_replication_slot('lockstep_{}')", setup.name);
+    let since = Instant::now();
+    while setup.sql.batch_execute(&drop).await.is_err() {
+        assert!(since.elapsed() < Duration::from_secs(10), "a closed source holds its slot");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_change_after_a_silence_or_a_flood_comes_at_once() {
+    let Some(cluster) = cluster() else { return };
+    let setup = Setup::new(cluster, TABLE).await;
+    for options in plain_ways(&setup) {
+        let mut capture = Capture::new(options);
+        capture.open().await;
+        capture.until_ready().await;
+        let (mut rows, mut quickest) = (0, Duration::MAX);
+        for round in 0..12 {
+            if round == 6 {
+                setup
+                    .run("INSERT INTO a SELECT (SELECT max(id) FROM a) + n, 'many' FROM generate_series(1, 5000) n")
+                    .await;
+                rows += 5000;
+                capture.until_rows(rows).await;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            setup.run("INSERT INTO a SELECT max(id) + 1, 'one' FROM a").await;
+            let committed = Instant::now();
+            rows += 1;
+            while capture.count(|entry| matches!(entry, Entry::Row(_))) < rows {
+                capture.pull().await;
+            }
+            quickest = quickest.min(committed.elapsed());
+        }
+        // A tenth of the second after which an idle source says so.
+        assert!(quickest < Duration::from_millis(100), "{quickest:?}");
+        drop(capture);
+        gone(&setup).await;
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_is_closed_lets_go_of_its_slot_and_a_cut_is_noticed() {
+    let Some(cluster) = cluster() else { return };
+    let setup = Setup::new(cluster, TABLE).await;
+    for options in plain_ways(&setup) {
+        let mut capture = Capture::new(options);
+        capture.open().await;
+        capture.until_ready().await;
+        let active = format!("FROM pg_replication_slots WHERE slot_name = 'lockstep_{}'", setup.name);
+        setup.run(&format!("SELECT pg_terminate_backend(active_pid) {active}")).await;
+        let since = Instant::now();
+        while capture.source.next_batch().await.is_ok() {
+            assert!(since.elapsed() < Duration::from_secs(10), "a cut connection goes unnoticed");
+        }
+        capture.crash_and_open().await;
+        drop(capture);
+        gone(&setup).await;
+    }
 }
 
 #[tokio::test]
