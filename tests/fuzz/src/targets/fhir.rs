@@ -14,6 +14,7 @@ fn sink(profile: &str) -> FhirSink {
         profile: Profile::builtin(profile).expect("it comes with the program"),
         stamp_uri: "https://ids.test/lockstep".into(),
         bearer: None,
+        bearer_file: None,
         concurrency: 1,
         request_timeout: Duration::from_secs(1),
         ca: None,
