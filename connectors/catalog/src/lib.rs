@@ -8,11 +8,11 @@
 
 mod settings;
 
-pub use settings::{Context, SecretPlace};
+pub use settings::{Context, NOT_KNOWN};
 
 use model::{SourcePosition, TableSchema};
-use ports::{Boxed, Fault, FenceSource, Readback, Sink, Source};
-use settings::{Faults, Settings, wrong};
+use ports::{Boxed, Failure, Fault, FenceSource, Readback, SecretRef, SettingFault, Sink, Source};
+use settings::Settings;
 use std::sync::Arc;
 use toml::Table;
 
@@ -20,6 +20,9 @@ use toml::Table;
 pub const SOURCES: [&str; 1] = ["postgres"];
 /// Kinds of sinks of this build.
 pub const SINKS: [&str; 1] = ["fhir"];
+
+/// All that is wrong with a table, each with its cure.
+pub type Faults = Vec<Fault>;
 
 /// A sink, and its target read.
 #[derive(Clone)]
@@ -33,7 +36,9 @@ pub struct Target {
 /// A source that is not open. `settings` is its table `[system.NAME.source]`.
 pub fn source(kind: &str, settings: &Table, context: &Context<'_>) -> Result<Box<dyn Source>, Faults> {
     match kind {
-        "postgres" => Ok(Box::new(postgres::PostgresSource::new(postgres_options(settings, context)?))),
+        "postgres" => Ok(Box::new(postgres::PostgresSource::new(
+            postgres_options(settings, context).map_err(|faults| told(context, faults))?,
+        ))),
         _ => Err(unknown("source", kind, &SOURCES)),
     }
 }
@@ -46,7 +51,7 @@ pub fn table_schemas(
 ) -> Result<Boxed<'static, Result<Vec<TableSchema>, Fault>>, Faults> {
     match kind {
         "postgres" => {
-            let options = postgres_options(settings, context)?;
+            let options = postgres_options(settings, context).map_err(|faults| told(context, faults))?;
             Ok(Box::pin(async move { postgres::table_schemas(&options).await }))
         }
         _ => Err(unknown("source", kind, &SOURCES)),
@@ -56,7 +61,9 @@ pub fn table_schemas(
 /// What opens fences at the same source.
 pub fn fences(kind: &str, settings: &Table, context: &Context<'_>) -> Result<Box<dyn FenceSource>, Faults> {
     match kind {
-        "postgres" => Ok(Box::new(postgres::PostgresFences::new(postgres_options(settings, context)?))),
+        "postgres" => Ok(Box::new(postgres::PostgresFences::new(
+            postgres_options(settings, context).map_err(|faults| told(context, faults))?,
+        ))),
         _ => Err(unknown("source", kind, &SOURCES)),
     }
 }
@@ -65,11 +72,29 @@ pub fn fences(kind: &str, settings: &Table, context: &Context<'_>) -> Result<Box
 pub fn sink(kind: &str, settings: &Table, context: &Context<'_>) -> Result<Target, Faults> {
     match kind {
         "fhir" => {
-            let sink =
-                Arc::new(fhir::FhirSink::open(fhir_options(settings, context)?).map_err(|error| vec![error.into()])?);
+            let sink = Arc::new(
+                fhir::FhirSink::open(fhir_options(settings, context).map_err(|faults| told(context, faults))?)
+                    .map_err(|error| vec![error.into()])?,
+            );
             Ok(Target { sink: sink.clone(), readback: sink })
         }
         _ => Err(unknown("sink", kind, &SINKS)),
+    }
+}
+
+/// What is wrong with a source's table, key by key. Nothing is opened.
+pub fn source_faults(kind: &str, settings: &Table, context: &Context<'_>) -> Vec<SettingFault> {
+    match kind {
+        "postgres" => postgres_options(settings, context).err().unwrap_or_default(),
+        _ => vec![no_such_kind("source", kind, &SOURCES)],
+    }
+}
+
+/// What is wrong with a sink's table, key by key. Nothing is opened.
+pub fn sink_faults(kind: &str, settings: &Table, context: &Context<'_>) -> Vec<SettingFault> {
+    match kind {
+        "fhir" => fhir_options(settings, context).err().unwrap_or_default(),
+        _ => vec![no_such_kind("sink", kind, &SINKS)],
     }
 }
 
@@ -89,45 +114,51 @@ pub fn native_type(kind: &str, native: u32) -> String {
     }
 }
 
-fn postgres_options(settings: &Table, context: &Context<'_>) -> Result<postgres::Options, Faults> {
+fn postgres_options(settings: &Table, context: &Context<'_>) -> Result<postgres::Options, Vec<SettingFault>> {
     let mut settings = Settings::new(settings, context);
     let config: Option<postgres::Config> = settings.read();
     let Some(config) = config else { return Err(settings.faults()) };
-    let place = config.password.as_ref().map(|secret| match secret {
-        postgres::SecretRef::File(path) => SecretPlace::File(path.clone()),
-        postgres::SecretRef::Env(name) => SecretPlace::Env(name.clone()),
-    });
-    let password = settings.secret("password", place).map(|text| postgres::Secret::new(&text));
+    let password = settings.secret("password", config.password.as_ref());
     let ca = settings.file("ca_file", config.ca_file.as_deref());
     let options = config.options(context.pipeline, context.system.clone(), password, ca);
     settings.finish(options)
 }
 
-fn fhir_options(settings: &Table, context: &Context<'_>) -> Result<fhir::Options, Faults> {
+fn fhir_options(settings: &Table, context: &Context<'_>) -> Result<fhir::Options, Vec<SettingFault>> {
     let mut settings = Settings::new(settings, context);
     let config: Option<fhir::Config> = settings.read();
     let Some(config) = config else { return Err(settings.faults()) };
     let bearer_file = match config.auth.as_ref().map(|auth| &auth.bearer) {
-        Some(fhir::SecretRef::File(path)) => Some(context.base_dir.join(path)),
-        Some(fhir::SecretRef::Env(_)) | None => None,
+        Some(SecretRef::File(path)) => Some(context.base_dir.join(path)),
+        Some(SecretRef::Env(_)) | None => None,
     };
-    let place = config.auth.as_ref().map(|auth| match &auth.bearer {
-        fhir::SecretRef::File(path) => SecretPlace::File(path.clone()),
-        fhir::SecretRef::Env(name) => SecretPlace::Env(name.clone()),
-    });
-    let bearer = settings.secret("auth", place).map(|text| fhir::Secret::new(&text));
+    let bearer = settings.secret("auth.bearer", config.auth.as_ref().map(|auth| &auth.bearer));
     let ca = settings.file("ca_file", config.ca_file.as_deref());
-    let Some(profile) = settings.profile(&config.profile) else { return Err(settings.faults()) };
+    // The other keys are looked at all the same; the sandbox's profile stands in, for it allows the most.
+    let profile = settings.profile(&config.profile).or_else(|| schemas::Profile::builtin("sandbox").ok());
+    let Some(profile) = profile else { return Err(settings.faults()) };
     let options = config.options(profile, bearer, ca, context.types.to_vec());
     let options = options.map(|options| fhir::Options { bearer_file, ..options });
     settings.finish(options)
 }
 
+/// Faults of keys, told where no file can be shown beside them.
+fn told(context: &Context<'_>, faults: Vec<SettingFault>) -> Faults {
+    let one = |fault: SettingFault| {
+        let key = if fault.key.is_empty() { String::new() } else { format!("`{}`: ", fault.key) };
+        Fault::new(Failure::Misconfigured, format!("system `{}`: {key}{}", context.system, fault.what)).cure(fault.cure)
+    };
+    faults.into_iter().map(one).collect()
+}
+
+fn no_such_kind(what: &str, kind: &str, known: &[&str]) -> SettingFault {
+    let cure = format!("known in this build: {}", known.join(", "));
+    SettingFault::new("kind", format!("there is no {what} of the kind `{kind}`"), cure)
+}
+
 fn unknown(what: &str, kind: &str, known: &[&str]) -> Faults {
-    vec![wrong(
-        format!("there is no {what} of the kind `{kind}`"),
-        format!("known in this build: {}", known.join(", ")),
-    )]
+    let SettingFault { what, cure, .. } = no_such_kind(what, kind, known);
+    vec![Fault::new(Failure::Misconfigured, what).cure(cure)]
 }
 
 #[cfg(test)]

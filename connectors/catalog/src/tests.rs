@@ -1,13 +1,14 @@
 //! Tables as people write them, and what is said of the wrong ones.
 
 use super::*;
+use ports::{Secret, SecretRef};
 use std::path::Path;
 
-fn fetched(place: &SecretPlace) -> Result<String, String> {
+fn fetched(place: &SecretRef) -> Result<Secret, String> {
     match place {
-        SecretPlace::File(path) if path.ends_with("secrets/token") => Ok("token\n".into()),
-        SecretPlace::File(path) => Err(format!("{} cannot be read", path.display())),
-        SecretPlace::Env(name) => Err(format!("{name} is not set")),
+        SecretRef::File(path) if path.ends_with("secrets/token") => Ok(Secret::new("token\n")),
+        SecretRef::File(path) => Err(format!("{} cannot be read", path.display())),
+        SecretRef::Env(name) => Err(format!("{name} is not set")),
     }
 }
 

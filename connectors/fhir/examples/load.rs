@@ -19,8 +19,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "base_url = \"{base_url}\"\nprofile = \"sandbox\"\nstamp_uri = \"urn:load\"\nconcurrency = {concurrency}"
     );
     let config: Config = toml::from_str(&text)?;
-    let options =
-        config.options(Profile::builtin("sandbox")?, None, None, Vec::new()).map_err(|faults| faults.join("; "))?;
+    let options = config
+        .options(Profile::builtin("sandbox")?, None, None, Vec::new())
+        .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
     let sink = Arc::new(FhirSink::open(options)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (begun, cpu) = (Instant::now(), cpu_seconds());

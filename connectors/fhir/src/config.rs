@@ -4,21 +4,25 @@
 //! [`Options`]. All faults of a configuration are reported at once. A secret never prints.
 
 use model::ResourceType;
+use ports::{Secret, SecretRef, SettingFault};
 use reqwest::Url;
 use schemas::profile::{CreateGuard, Profile};
 use schemas::r4::ElementTable;
 use serde::Deserialize;
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 /// The table `[system.NAME.sink]` without its `kind`.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where the server's FHIR base is: `https://fhir.hospital.example/r4`.
+    #[serde(default)]
     pub base_url: String,
     /// The server's habits: a profile of the program by its name, or a file that ends in `.toml`.
+    #[serde(default)]
     pub profile: String,
     /// `meta.source` of what we write is this, `#` and the request's stamp (J28).
+    #[serde(default)]
     pub stamp_uri: String,
     /// How we show who we are; none for a server that asks nobody.
     #[serde(default)]
@@ -61,42 +65,6 @@ fn heartbeat_seconds() -> u32 {
 pub struct Auth {
     /// A bearer token.
     pub bearer: SecretRef,
-}
-
-/// Where a secret is kept: `{ file = "…" }` or, with a warning, `{ env = "…" }`.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum SecretRef {
-    /// In a file, relative to the configuration.
-    File(PathBuf),
-    /// In an environment variable.
-    Env(String),
-}
-
-/// A secret in memory. It has no `Display`, and its `Debug` is empty.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Takes the secret; line breaks at a file's end are not part of it.
-    pub fn new(secret: &str) -> Secret {
-        Secret(secret.trim_end_matches(['\r', '\n']).to_owned())
-    }
-
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// The secret, if it can stand in a header.
-    pub(crate) fn token(&self) -> Option<&str> {
-        Some(self.expose()).filter(|token| !token.is_empty() && token.bytes().all(|c| c.is_ascii_graphic()))
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
 }
 
 /// Everything that the connector needs, checked and loaded.
@@ -167,41 +135,45 @@ fn is_id(text: &str) -> bool {
 }
 
 impl Config {
-    /// Checks everything; all faults at once, in words that begin with the key.
+    /// Checks everything; all faults at once, each with its key.
     pub fn options(
         &self,
         profile: Profile,
         bearer: Option<Secret>,
         ca: Option<Vec<u8>>,
         types: Vec<ResourceType>,
-    ) -> Result<Options, Vec<String>> {
+    ) -> Result<Options, Vec<SettingFault>> {
         let mut faults = Vec::new();
-        let base_url = self.base(bearer.is_some()).map_err(|fault| faults.push(format!("base_url: {fault}"))).ok();
+        let mut wrong = |key: &str, what: String, cure: &str| faults.push(SettingFault::new(key, what, cure));
+        let base_url =
+            self.base(bearer.is_some()).map_err(|(what, cure)| wrong("base_url", what.to_owned(), cure)).ok();
         if !is_stamp_uri(&self.stamp_uri) {
-            faults.push("stamp_uri: an absolute URI without '#' or spaces, such as https://ids.hospital.example/lockstep/clinic".to_owned());
+            let cure = "write one without '#' or spaces: https://ids.hospital.example/lockstep/clinic";
+            wrong("stamp_uri", "it is not an absolute URI".to_owned(), cure);
         }
         if profile.create_guard == CreateGuard::GetFirst {
-            faults.push(format!(
-                "profile: `{}` has create_guard = \"get_first\", which this version cannot do safely; use a server that honours If-None-Match or If-Match on a create",
-                profile.name
-            ));
+            let what =
+                format!("`{}` has create_guard = \"get_first\", which this version cannot do safely", profile.name);
+            wrong("profile", what, "use a server that honours If-None-Match or If-Match on a create");
         }
         if bearer.as_ref().is_some_and(|secret| secret.token().is_none()) {
-            faults.push("auth: the token is empty or holds spaces, line breaks or letters outside ASCII".to_owned());
+            let what = "the token is empty or holds spaces, line breaks or letters outside ASCII";
+            wrong("auth.bearer", what.to_owned(), "put the token alone into its file");
         }
         let most = usize::from(profile.concurrency_max);
         if !(1..=most).contains(&self.concurrency) {
-            faults.push(format!("concurrency: 1 to {most}, which the profile `{}` names", profile.name));
+            let cure = format!("write 1 to {most}, which the profile `{}` names", profile.name);
+            wrong("concurrency", "more than the server's profile allows, or none".to_owned(), &cure);
         }
         if !(1..=3_600).contains(&self.request_timeout_seconds) {
-            faults.push("request_timeout_seconds: 1 to 3600".to_owned());
+            wrong("request_timeout_seconds", "out of range".to_owned(), "write 1 to 3600; 30 is usual");
         }
         if !(1..=3_600).contains(&self.heartbeat_seconds) {
-            faults.push("heartbeat_seconds: 1 to 3600".to_owned());
+            wrong("heartbeat_seconds", "out of range".to_owned(), "write 1 to 3600; 10 is usual");
         }
         let probe = self.probe.as_deref().map(ProbePlace::parse).transpose();
         let probe = probe.unwrap_or_else(|fault| {
-            faults.push(format!("probe: {fault}"));
+            wrong("probe", fault, "Basic/lockstep is the usual place");
             None
         });
         match base_url {
@@ -222,22 +194,28 @@ impl Config {
         }
     }
 
-    fn base(&self, with_token: bool) -> Result<String, &'static str> {
-        let url = Url::parse(&self.base_url).map_err(|_| "not a URL: https://fhir.hospital.example/r4")?;
+    /// The base as it is used, or what is wrong with it and the cure.
+    fn base(&self, with_token: bool) -> Result<String, (&'static str, &'static str)> {
+        const FORM: &str = "write https://fhir.hospital.example/r4";
+        if self.base_url.is_empty() {
+            return Err(("it is missing", FORM));
+        }
+        let url = Url::parse(&self.base_url).map_err(|_| ("it is not a URL", FORM))?;
         let here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
         match url.scheme() {
             "https" => {}
-            "http" if with_token && !here => return Err("a token would cross the network in the clear: use https"),
+            "http" if with_token && !here => {
+                return Err(("a token would cross the network in the clear", "use https"));
+            }
             "http" => {}
-            _ => return Err("it begins with https:// (or http://)"),
+            _ => return Err(("it does not begin with https:// (or http://)", FORM)),
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(
-                "it holds a user or a password; name a token's file instead: auth = { bearer = { file = \"…\" } }",
-            );
+            let cure = "name a token's file instead: auth = { bearer = { file = \"secrets/token\" } }";
+            return Err(("it holds a user or a password", cure));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err("it is the FHIR base alone, without '?' and '#'");
+            return Err(("it has a '?' or a '#'", "write the FHIR base alone"));
         }
         Ok(url.as_str().trim_end_matches('/').to_owned())
     }
@@ -283,20 +261,21 @@ mod tests {
         let mut profile = sandbox();
         profile.create_guard = CreateGuard::GetFirst;
         let faults = wrong.options(profile, Some(Secret::new("a b")), None, Vec::new()).unwrap_err();
-        let keys: Vec<_> = faults.iter().map(|fault| fault.split(':').next().unwrap()).collect();
+        let keys: Vec<_> = faults.iter().map(|fault| fault.key.as_str()).collect();
         assert_eq!(
             keys,
             [
                 "base_url",
                 "stamp_uri",
                 "profile",
-                "auth",
+                "auth.bearer",
                 "concurrency",
                 "request_timeout_seconds",
                 "heartbeat_seconds",
                 "probe"
             ]
         );
+        assert!(faults.iter().all(|fault| !fault.cure.is_empty()), "{faults:?}");
     }
 
     #[test]
@@ -304,11 +283,14 @@ mod tests {
         let at = |url: &str| config(&format!("base_url = \"{url}\"\nprofile = \"p\"\nstamp_uri = \"urn:x\""));
         let options =
             |url: &str, token: Option<&str>| at(url).options(sandbox(), token.map(Secret::new), None, Vec::new());
-        assert!(options("http://fhir.example/r4", Some("t")).unwrap_err()[0].contains("in the clear"));
+        assert!(options("http://fhir.example/r4", Some("t")).unwrap_err()[0].what.contains("in the clear"));
         assert!(options("http://fhir.example/r4", None).is_ok());
         assert!(options("http://127.0.0.1:8080/fhir/", Some("t")).is_ok());
         assert!(
-            options("https://u:canary@fhir.example", None).unwrap_err().iter().all(|text| !text.contains("canary"))
+            options("https://u:canary@fhir.example", None)
+                .unwrap_err()
+                .iter()
+                .all(|fault| !fault.to_string().contains("canary"))
         );
     }
 

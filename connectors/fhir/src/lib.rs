@@ -23,6 +23,7 @@ mod settle;
 mod sink;
 mod token;
 
-pub use config::{Auth, Config, Options, ProbePlace, Secret, SecretRef};
+pub use config::{Auth, Config, Options, ProbePlace};
 pub use error::Error;
+pub use ports::Secret;
 pub use sink::FhirSink;

@@ -188,8 +188,9 @@ pub(crate) fn path(unit: &Unit) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, Secret};
+    use crate::config::Config;
     use model::{EffectId, Hash, UnitId};
+    use ports::Secret;
     use schemas::Profile;
 
     fn requests(profile: &str, base_url: &str) -> Requests {

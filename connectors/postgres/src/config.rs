@@ -4,6 +4,7 @@
 //! All faults of a configuration are reported at once. A secret never prints.
 
 use model::{SystemId, TableName};
+use ports::{Secret, SecretRef, SettingFault};
 use serde::Deserialize;
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -12,6 +13,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// `postgres://user@host:port/database?sslmode=disable|require|verify-full`, or `?host=/directory` for a socket.
+    #[serde(default)]
     pub url: String,
     /// Where the role's password is.
     #[serde(default)]
@@ -20,6 +22,7 @@ pub struct Config {
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
     /// `schema.table`, each as the catalogue spells it.
+    #[serde(default)]
     pub tables: Vec<String>,
     /// Whether no real patient is behind it.
     #[serde(default)]
@@ -40,37 +43,6 @@ fn chunk_rows() -> usize {
 /// The server keeps as much of its log as an idle source leaves unconfirmed.
 fn heartbeat_seconds() -> u64 {
     10
-}
-
-/// Where a secret is kept: `{ file = "…" }` or, with a warning, `{ env = "…" }`.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum SecretRef {
-    /// In a file, relative to the configuration.
-    File(PathBuf),
-    /// In an environment variable.
-    Env(String),
-}
-
-/// A secret in memory. It has no `Display`, and its `Debug` is empty.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Takes the secret; a file's last line break is not part of it.
-    pub fn new(secret: &str) -> Secret {
-        Secret(secret.strip_suffix('\n').map_or(secret, |line| line.strip_suffix('\r').unwrap_or(line)).to_owned())
-    }
-
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
 }
 
 /// Everything that the connector needs, checked and loaded.
@@ -144,45 +116,43 @@ impl fmt::Display for Address {
 }
 
 impl Config {
-    /// Checks everything; all faults at once, in words that name the key.
+    /// Checks everything; all faults at once, each with its key.
     pub fn options(
         &self,
         pipeline: &str,
         system: SystemId,
         password: Option<Secret>,
         ca: Option<Vec<u8>>,
-    ) -> Result<Options, Vec<String>> {
+    ) -> Result<Options, Vec<SettingFault>> {
         let mut faults = Vec::new();
-        let address = parse_url(&self.url).map_err(|fault| faults.push(format!("url: {fault}"))).ok();
-        if let Some(address) = &address
-            && address.tls == Tls::VerifyFull
-            && ca.is_none()
-        {
-            faults.push("ca_file: sslmode=verify-full needs the authority's certificate; name its PEM file".to_owned());
+        let mut wrong = |key: &str, what: String, cure: &str| faults.push(SettingFault::new(key, what, cure));
+        let address = parse_url(&self.url).map_err(|fault| wrong("url", fault, URL_FORM)).ok();
+        if address.as_ref().is_some_and(|address| address.tls == Tls::VerifyFull) && ca.is_none() {
+            let what = "sslmode=verify-full needs the certificate of the authority that signed the server's";
+            wrong("ca_file", what.to_owned(), "name its PEM file: ca_file = \"secrets/ca.pem\"");
         }
-        let named = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        if pipeline.len() > 31
-            || !pipeline.starts_with(|c: char| c.is_ascii_lowercase())
-            || !pipeline.chars().all(named)
-        {
-            faults.push(format!("pipeline: '{pipeline}' is not of the form [a-z][a-z0-9_]{{0,30}}"));
+        if !is_name(pipeline) {
+            let cure = "correct `pipeline` at the head of the file: it names the slot";
+            wrong("", format!("pipeline '{pipeline}' is not of the form [a-z][a-z0-9_]{{0,30}}"), cure);
         }
         let mut tables: Vec<TableName> = self.tables.iter().map(|name| TableName::from(name.as_str())).collect();
         tables.sort();
-        tables.dedup();
         if tables.is_empty() {
-            faults.push("tables: name at least one table as schema.table".to_owned());
-        } else if tables.len() < self.tables.len() {
-            faults.push("tables: a table is named twice".to_owned());
+            wrong("tables", "no table is named".to_owned(), "name at least one as schema.table");
         }
+        for twice in tables.windows(2).filter(|two| two[0] == two[1]) {
+            wrong("tables", format!("'{}' is named twice", twice[0]), "name it once");
+        }
+        tables.dedup();
         for table in tables.iter().filter(|table| split(table).is_none()) {
-            faults.push(format!("tables: '{table}' is not of the form schema.table"));
+            let cure = "write it as the catalogue spells it: public.patient";
+            wrong("tables", format!("'{table}' is not of the form schema.table"), cure);
         }
         if self.chunk_rows == 0 {
-            faults.push("chunk_rows: at least 1".to_owned());
+            wrong("chunk_rows", "it is 0".to_owned(), "at least 1; 10_000 is usual");
         }
         if self.heartbeat_seconds == 0 {
-            faults.push("heartbeat_seconds: at least 1".to_owned());
+            wrong("heartbeat_seconds", "it is 0".to_owned(), "at least 1; 10 is usual");
         }
         let heartbeat = Duration::from_secs(self.heartbeat_seconds);
         match address {
@@ -201,6 +171,15 @@ impl Config {
     }
 }
 
+/// A URL as it should be.
+const URL_FORM: &str = "write postgres://user@host:port/database?sslmode=verify-full";
+
+/// `[a-z][a-z0-9_]{0,30}`.
+fn is_name(text: &str) -> bool {
+    let named = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    text.len() <= 31 && text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(named)
+}
+
 /// Schema and table of a name.
 pub(crate) fn split(table: &TableName) -> Option<(&str, &str)> {
     table.as_str().split_once('.').filter(|(schema, table)| !schema.is_empty() && !table.is_empty())
@@ -208,6 +187,9 @@ pub(crate) fn split(table: &TableName) -> Option<(&str, &str)> {
 
 /// Reads a connection URL; refuses a password in it, because URLs are printed and passwords are not.
 pub fn parse_url(url: &str) -> Result<Address, String> {
+    if url.is_empty() {
+        return Err("it is missing".to_owned());
+    }
     let rest = url
         .strip_prefix("postgres://")
         .or_else(|| url.strip_prefix("postgresql://"))
@@ -352,12 +334,14 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_come_at_once() {
+    fn all_faults_come_at_once_each_with_its_key() {
         let mut wrong = config("postgres://u@h/d", &["patient", "public.a", "public.a"]);
         wrong.chunk_rows = 0;
         let faults = wrong.options("Clinic", "legacy".into(), None, None).unwrap_err();
-        let keys: Vec<_> = faults.iter().map(|fault| fault.split(':').next().unwrap()).collect();
-        assert_eq!(keys, ["ca_file", "pipeline", "tables", "tables", "chunk_rows"]);
+        let keys: Vec<_> = faults.iter().map(|fault| fault.key.as_str()).collect();
+        assert_eq!(keys, ["ca_file", "", "tables", "tables", "chunk_rows"]);
+        assert!(faults.iter().all(|fault| !fault.cure.is_empty()), "{faults:?}");
+        assert!(faults.iter().any(|fault| fault.what.contains("'public.a' is named twice")), "{faults:?}");
     }
 
     #[test]
@@ -367,6 +351,5 @@ mod tests {
             .unwrap();
         options.password = Some(Secret::new("canary\n"));
         assert!(!format!("{options:?}").contains("canary"));
-        assert_eq!(options.password.map(|secret| secret.expose().to_owned()).as_deref(), Some("canary"));
     }
 }

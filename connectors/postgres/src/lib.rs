@@ -34,7 +34,8 @@ mod watch;
 mod wire;
 
 pub use catalog::table_schemas;
-pub use config::{Address, Config, Options, Place, Secret, SecretRef, Tls, parse_url};
+pub use config::{Address, Config, Options, Place, Tls, parse_url};
 pub use error::Error;
 pub use fence::PostgresFences;
+pub use ports::Secret;
 pub use source::PostgresSource;

@@ -28,7 +28,7 @@ const TELL_EVERY: Duration = Duration::from_secs(2);
 pub(crate) struct SlotState {
     plugin: String,
     database: String,
-    active_pid: Option<i32>,
+    pub(crate) active_pid: Option<i32>,
     pub(crate) confirmed: Option<Lsn>,
     lost: bool,
 }

@@ -107,6 +107,10 @@ impl Source for PostgresSource {
         })
     }
 
+    fn removable(&mut self) -> Boxed<'_, Result<Vec<String>, Fault>> {
+        Box::pin(async move { Ok(self.standing().await?) })
+    }
+
     fn remove(&mut self) -> Boxed<'_, Result<Vec<String>, Fault>> {
         Box::pin(async move {
             self.open = None;
@@ -350,6 +354,21 @@ impl PostgresSource {
             what,
             plan: slot::gap_plan(&name, passed),
         })
+    }
+
+    async fn standing(&self) -> Result<Vec<String>, Error> {
+        let name = self.options.name();
+        let sql = Sql::open(&self.options).await?;
+        let mut said = Vec::new();
+        if let Some(slot) = SlotState::find(&sql, &name).await? {
+            let reader = slot.active_pid.map(|pid| format!(", ending its reader, pid {pid}")).unwrap_or_default();
+            said.push(format!("would drop the slot {name}{reader}"));
+        }
+        let publication = format!("SELECT 1 FROM pg_publication WHERE pubname = {}", literal(&name));
+        if !sql.rows("looking at the publication", &publication).await?.is_empty() {
+            said.push(format!("would drop the publication {name}, if the role owns it"));
+        }
+        Ok(said)
     }
 
     async fn removed(&self) -> Result<Vec<String>, Error> {

@@ -8,12 +8,12 @@ mod reader;
 mod secret;
 
 pub use fault::ConfigFaults;
-pub use secret::Secret;
+pub use secret::fetch;
 
 use crate::connect;
 use fault::Collector;
 use model::SystemId;
-use ports::Fault;
+use ports::{Secret, SecretRef, SettingFault};
 use reader::Section;
 use std::{
     fs,
@@ -208,7 +208,7 @@ impl Reading<'_> {
         }
         let parts = systems.map(|systems| self.systems(&systems, &plain)).unwrap_or_default();
         root.close(self.faults);
-        self.connectors(pipeline.unwrap_or_default());
+        self.connectors(pipeline.unwrap_or_default(), table);
         let (source, map) = parts.source?;
         let (sink, stamp_uri, concurrency) = parts.sink?;
         Some(Settings {
@@ -230,14 +230,21 @@ impl Reading<'_> {
         })
     }
 
-    /// A file that has a fault anyway is read by its connectors too, so that all faults come at once.
-    fn connectors(&mut self, pipeline: &str) {
-        if self.faults.len() == 0 {
-            return;
-        }
+    /// What only the connectors know of their tables; each fault at its key. What was said of a place already stands.
+    fn connectors(&mut self, pipeline: &str, file: &Spanned<DeTable<'_>>) {
         for (place, is_source, part) in std::mem::take(&mut self.parts) {
-            for Fault { what, cure, .. } in connect::faults(pipeline, &self.dir, &part, is_source) {
-                self.faults.add(place.clone(), what, cure);
+            for SettingFault { key, what, cure } in connect::faults(pipeline, &self.dir, &part, is_source) {
+                let port = if is_source { "source" } else { "sink" };
+                let whole = ["system", part.system.as_str(), port];
+                let path = whole.into_iter().chain(key.split('.').filter(|part| !part.is_empty()));
+                let at = reader::place(file, path, what.ends_with(catalog::NOT_KNOWN)).unwrap_or(place.clone());
+                // The pipeline's name has a place of its own.
+                let named = !key.is_empty() || is_pipeline_name(pipeline);
+                if !named || self.faults.has(&at, &format!("{key}`"), at == place) {
+                    continue;
+                }
+                let what = if key.is_empty() { what } else { format!("`{key}`: {what}") };
+                self.faults.add(at, what, cure);
             }
         }
     }
@@ -259,7 +266,7 @@ impl Reading<'_> {
             return None;
         };
         let secret = self.secret("namespace", value)?;
-        let uuid = uuid::Uuid::parse_str(secret.reveal().trim()).ok();
+        let uuid = uuid::Uuid::parse_str(secret.expose().trim()).ok();
         if uuid.is_none() {
             self.faults.add(
                 value.span(),
@@ -340,7 +347,7 @@ impl Reading<'_> {
             system.close(self.faults);
         }
         for (absent, example) in [(parts.source.is_none(), "source"), (parts.sink.is_none(), "sink")] {
-            if absent && self.faults.len() == 0 {
+            if absent && self.faults.is_empty() {
                 self.faults.add(
                     systems.span(),
                     format!("there is no {example}"),
@@ -395,41 +402,26 @@ impl Reading<'_> {
             return None;
         };
         let named = |key: &str| table.get(key).and_then(|value| value.get_ref().as_str());
-        match (named("file"), named("env"), table.len()) {
-            (Some(file), None, 1) => {
-                let path = self.dir.join(file);
-                match Secret::from_file(&path) {
-                    Ok(secret) => {
-                        self.mode(key, &path);
-                        Some(secret)
-                    }
-                    Err(error) => {
-                        let remedy = "make the file, readable by this user only";
-                        self.faults.add(
-                            value.span(),
-                            format!("`{key}`: {} cannot be read: {error}", path.display()),
-                            remedy,
-                        );
-                        None
-                    }
-                }
-            }
-            (None, Some(name), 1) => {
-                self.warnings.push(format!(
-                    "`{key}` comes from the environment, where other processes may see it: a file is safer"
-                ));
-                let secret = std::env::var(name).ok().map(Secret::from_text);
-                if secret.is_none() {
-                    self.faults.add(value.span(), format!("`{key}`: the variable {name} is not set"), form);
-                }
-                secret
-            }
+        let place = match (named("file"), named("env"), table.len()) {
+            (Some(file), None, 1) => SecretRef::File(self.dir.join(file)),
+            (None, Some(name), 1) => SecretRef::Env(name.to_owned()),
             _ => {
                 self.faults.hide(value.span());
                 self.faults.add(value.span(), format!("`{key}` is neither a file nor a variable"), form);
-                None
+                return None;
             }
+        };
+        self.warnings.extend(place.warning(key));
+        let fetched = fetch(&place);
+        match &place {
+            SecretRef::File(path) if fetched.is_ok() => self.mode(key, path),
+            SecretRef::File(_) | SecretRef::Env(_) => {}
         }
+        let remedy = match place {
+            SecretRef::File(_) => "make the file, readable by this user only (chmod 600)".to_owned(),
+            SecretRef::Env(_) => form,
+        };
+        fetched.map_err(|why| self.faults.add(value.span(), format!("`{key}`: {why}"), remedy)).ok()
     }
 
     fn mode(&mut self, key: &str, path: &Path) {

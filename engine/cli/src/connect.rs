@@ -2,14 +2,14 @@
 
 use crate::{
     client,
-    config::{Part, Secret, Settings},
+    config::{self, Part, Settings},
     error::CliError,
     exit::Exit,
     stores,
 };
-use catalog::{Context, SecretPlace, Target};
+use catalog::{Context, Target};
 use model::{ResourceType, SourcePosition, TableSchema};
-use ports::{Fault, FenceSource, Source};
+use ports::{Fault, FenceSource, Secret, SecretRef, SettingFault, Source};
 use server::Sides;
 use std::{path::Path, sync::Arc};
 
@@ -61,19 +61,15 @@ pub fn target(settings: &Settings, types: &[ResourceType]) -> Result<Target, Cli
 }
 
 /// What a connector says of its table, without secrets and without asking anybody.
-pub fn faults(pipeline: &str, dir: &Path, part: &Part, is_source: bool) -> Vec<Fault> {
-    let unread = |_: &SecretPlace| Ok("unread".to_owned());
+pub fn faults(pipeline: &str, dir: &Path, part: &Part, is_source: bool) -> Vec<SettingFault> {
+    let unread = |_: &SecretRef| Ok(Secret::new("unread"));
     let system = part.system.clone();
     let context = Context { pipeline, system, base_dir: dir, types: &[], secret: &unread };
-    let made = if is_source {
-        catalog::source(&part.kind, &part.table, &context).map(drop)
+    if is_source {
+        catalog::source_faults(&part.kind, &part.table, &context)
     } else {
-        catalog::sink(&part.kind, &part.table, &context).map(drop)
-    };
-    let mut faults = made.err().unwrap_or_default();
-    // A password in a URL is told by the configuration itself, which also hides it.
-    faults.retain(|fault| !fault.what.contains("it holds a password"));
-    faults
+        catalog::sink_faults(&part.kind, &part.table, &context)
+    }
 }
 
 fn context<'a>(settings: &'a Settings, part: &Part, types: &'a [ResourceType]) -> Context<'a> {
@@ -82,17 +78,7 @@ fn context<'a>(settings: &'a Settings, part: &Part, types: &'a [ResourceType]) -
         system: part.system.clone(),
         base_dir: &settings.dir,
         types,
-        secret: &secret,
-    }
-}
-
-fn secret(place: &SecretPlace) -> Result<String, String> {
-    match place {
-        SecretPlace::File(path) => match Secret::from_file(path) {
-            Ok(secret) => Ok(secret.reveal().to_owned()),
-            Err(error) => Err(format!("{} cannot be read: {error}", path.display())),
-        },
-        SecretPlace::Env(name) => std::env::var(name).map_err(|_| format!("the variable {name} is not set")),
+        secret: &config::fetch,
     }
 }
 

@@ -21,6 +21,9 @@ pub trait Source: Send {
     /// The next entries; empty if nothing came for a while. That the log cannot be gone on from may show itself only here.
     fn next_batch(&mut self) -> Boxed<'_, Result<Vec<Entry>, OpenFault>>;
 
+    /// What `remove` would do, in words. Changes nothing.
+    fn removable(&mut self) -> Boxed<'_, Result<Vec<String>, Fault>>;
+
     /// Removes everything of ours from the system (slot, marks) and says in words what was removed.
     fn remove(&mut self) -> Boxed<'_, Result<Vec<String>, Fault>>;
 

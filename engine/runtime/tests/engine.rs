@@ -130,6 +130,10 @@ impl Source for TestSource {
         })
     }
 
+    fn removable(&mut self) -> Boxed<'_, Result<Vec<String>, Fault>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     fn remove(&mut self) -> Boxed<'_, Result<Vec<String>, Fault>> {
         Box::pin(async { Ok(Vec::new()) })
     }

@@ -58,8 +58,9 @@ fn setup(order: &Order, done: Arc<Notify>) -> Outcome<Setup> {
         chunk_rows: 10_000,
         heartbeat_seconds: 10,
     };
-    let options =
-        config.options(PIPELINE, SYSTEM.into(), None, None).map_err(|faults| Failed::told(faults.join("; ")))?;
+    let options = config
+        .options(PIPELINE, SYSTEM.into(), None, None)
+        .map_err(|faults| Failed::told(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
     let source = move || Ok(Box::new(PostgresSource::new(options.clone())) as Box<dyn Source>);
     let until = order.until;
     let data = order.data.clone();

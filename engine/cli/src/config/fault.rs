@@ -58,9 +58,14 @@ impl Collector {
         self.secret.push(span);
     }
 
-    /// How many so far.
-    pub fn len(&self) -> usize {
-        self.found.len()
+    /// Whether nothing is wrong so far.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// Whether something was found at this place already; of a whole table, something about this `word`.
+    pub fn has(&self, place: &Range<usize>, word: &str, whole: bool) -> bool {
+        self.found.iter().any(|(span, reason, _)| span == place && (!whole || reason.contains(word)))
     }
 
     /// The faults, if there are any.
@@ -89,28 +94,4 @@ fn starred(text: &str, secret: &[Range<usize>]) -> String {
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// `did you mean` the nearest of `known`, else all of them.
-pub fn did_you_mean(word: &str, known: &[&str]) -> String {
-    let near = known.iter().map(|name| (distance(word, name), *name)).min();
-    match near {
-        Some((steps, name)) if steps <= 1 + name.chars().count() / 4 => format!("did you mean `{name}`?"),
-        Some(_) => format!("known here: {}", known.join(", ")),
-        None => "nothing is known here; remove it".to_owned(),
-    }
-}
-
-/// Single-letter edits between two words.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut before = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let here = (before + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
-            before = std::mem::replace(&mut row[j + 1], here);
-        }
-    }
-    row[b.len()]
 }

@@ -1,11 +1,31 @@
 //! Reads a TOML table key by key: every key that is asked for is known, every other one is a fault.
 
-use super::fault::{Collector, did_you_mean};
+use super::fault::Collector;
+use ports::setting::did_you_mean;
 use std::ops::Range;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
+
+/// Where the last key of a path stands that the file has: its value, or the key itself if that is `unknown`.
+pub fn place<'k>(
+    file: &Spanned<DeTable<'_>>,
+    path: impl Iterator<Item = &'k str>,
+    unknown: bool,
+) -> Option<Range<usize>> {
+    let mut table = file.get_ref();
+    let mut found = None;
+    for key in path {
+        let Some((name, value)) = table.get_key_value(key) else { break };
+        found = Some(if unknown { name.span() } else { value.span() });
+        match value.get_ref().as_table() {
+            Some(below) => table = below,
+            None => break,
+        }
+    }
+    found
+}
 
 /// One table of the file.
 pub struct Section<'a> {

@@ -1,40 +1,18 @@
-//! Secrets: read from a file, or from the environment with a warning; never printed.
+//! Fetches secrets: from a file, or from the environment. Why one cannot be had is said without it.
 
-use std::{fmt, fs, path::Path};
+use ports::{Secret, SecretRef};
+use std::fs;
 
-/// A text that never prints.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Reads the file, without the end of its last line.
-    pub fn from_file(path: &Path) -> std::io::Result<Secret> {
-        Ok(Secret(fs::read_to_string(path)?.trim_end_matches(['\r', '\n']).to_owned()))
-    }
-
-    /// Takes a text.
-    pub fn from_text(text: String) -> Secret {
-        Secret(text)
-    }
-
-    /// The text, for the one who needs it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("secret")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_secret_does_not_print() {
-        assert_eq!(format!("{:?}", Secret::from_text("canary".into())), "secret");
+/// The secret at a place; a file's path is whole by then.
+pub fn fetch(place: &SecretRef) -> Result<Secret, String> {
+    match place {
+        SecretRef::File(path) => match fs::read_to_string(path) {
+            Ok(text) => Ok(Secret::new(&text)),
+            Err(error) => Err(format!("{} cannot be read: {error}", path.display())),
+        },
+        SecretRef::Env(name) => match std::env::var(name) {
+            Ok(text) => Ok(Secret::new(&text)),
+            Err(_) => Err(format!("the variable {name} is not set")),
+        },
     }
 }
