@@ -1,12 +1,12 @@
 //! The command line: every command with its examples.
 
-use crate::config::is_pipeline_name;
+use crate::{config::is_pipeline_name, explain};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Keeps a hospital's legacy database and its cloud FHIR server in step.
 #[derive(Parser, Debug)]
-#[command(name = "lockstep", version, max_term_width = 110, after_help = EXIT_CODES)]
+#[command(name = "lockstep", version, max_term_width = 110, after_help = START)]
 pub struct Cli {
     /// The configuration
     #[arg(long, short, global = true, env = "LOCKSTEP_CONFIG", default_value = "lockstep.toml")]
@@ -19,14 +19,30 @@ pub struct Cli {
     pub command: Command,
 }
 
+const START: &str = "Start here:\n  lockstep init       writes a configuration and a map to begin with, and says what comes next\n  \
+lockstep check      names everything that is missing, each with its cure\n  lockstep status     where everything stands";
+
+/// What a command ends with; stands below every `--help`.
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 done, and the answer is no; 2 usage or configuration; 3 a peer cannot be reached; \
 4 a prerequisite is missing, the cure is printed; 5 stopped by a gap or corruption, the plan is printed; \
 6 the engine is not running, or another holds data_dir/lock; 70 a fault of ours.";
 
+/// The command line, exit codes below every `--help`.
+pub fn command() -> clap::Command {
+    with_exit_codes(<Cli as clap::CommandFactory>::command())
+}
+
+fn with_exit_codes(command: clap::Command) -> clap::Command {
+    let names: Vec<String> = command.get_subcommands().map(|below| below.get_name().to_owned()).collect();
+    let command = names.into_iter().fold(command, |command, name| command.mut_subcommand(name, with_exit_codes));
+    let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    command.after_long_help(format!("{examples}\n\n{EXIT_CODES}"))
+}
+
 /// The commands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Write a commented lockstep.toml, a namespace and a data directory
+    /// Write a commented lockstep.toml, a map to begin with, a namespace and a data directory
     #[command(after_help = "Examples:\n  lockstep init\n  lockstep init --pipeline clinic --site north")]
     Init(Init),
     /// Say everything that is missing before a run: configuration, map, source, sink
@@ -92,14 +108,18 @@ pub enum Command {
         command: Replay,
     },
     /// The derived state
-    #[command(after_help = "Examples:\n  lockstep state rebuild     # with the engine stopped")]
+    #[command(
+        after_help = "Examples:\n  lockstep state rebuild --dry-run\n  lockstep state rebuild     # with the engine stopped"
+    )]
     State {
         /// What of the state
         #[command(subcommand)]
         command: State,
     },
     /// The source
-    #[command(after_help = "Examples:\n  lockstep source drop --reason \"moved to another server\"")]
+    #[command(
+        after_help = "Examples:\n  lockstep source drop --dry-run\n  lockstep source drop --reason \"moved to another server\""
+    )]
     Source {
         /// What of the source
         #[command(subcommand)]
@@ -189,7 +209,7 @@ pub enum Journal {
 pub enum Unit {
     /// Show one unit
     #[command(
-        after_help = "Examples:\n  lockstep unit show Patient/0b7c62e9-7a55-5d13-9f0e-2f7b5a1c4d10\n  lockstep unit show Patient/0b7c62e9-7a55-5d13-9f0e-2f7b5a1c4d10 --why --json"
+        after_help = "Examples:\n  lockstep unit show Patient/0b7c62e9-7a55-5d13-9f0e-2f7b5a1c4d10\n  lockstep unit show Patient/0b7c62e9-7a55-5d13-9f0e-2f7b5a1c4d10 --why --last 3\n  lockstep unit show Patient/0b7c62e9-7a55-5d13-9f0e-2f7b5a1c4d10 --why --json"
     )]
     Show {
         /// `Type/id`
@@ -198,6 +218,9 @@ pub enum Unit {
         /// Every decision with the entries behind it and what became of its effect
         #[arg(long)]
         why: bool,
+        /// With --why: the last so many decisions
+        #[arg(long, default_value_t = 20, requires = "why")]
+        last: usize,
     },
 }
 
@@ -227,17 +250,19 @@ pub enum Held {
     #[command(after_help = "Examples:\n  lockstep held ls\n  lockstep held ls --json")]
     Ls,
     /// Answer one
-    #[command(
-        after_help = "Examples:\n  lockstep held answer source:legacy accept --reason \"slot was dropped by the DBA\"\n  lockstep held answer table:public.patient expand"
-    )]
+    #[command(after_help = explain::ANSWER_EXAMPLES)]
     Answer {
-        /// The hold, as listed
+        /// The hold, as `held ls` names it: source:NAME, table:NAME, entity:NAME, unit:TYPE/ID
         hold: String,
-        /// One of its answers: expand, read-again, accept, release, recreate, keep-deleted
+        /// What shall be done; `held ls` says which fit the question
+        #[arg(value_parser = explain::answers(), hide_possible_values = false)]
         answer: String,
-        /// Why, in your words
+        /// Why, in your words; stands in the journal
         #[arg(long, default_value = "")]
         reason: String,
+        /// Say what would be done, and do nothing
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 
@@ -253,8 +278,14 @@ pub enum Replay {
 #[derive(Subcommand, Debug)]
 pub enum State {
     /// Throw the store away and fold it again from the logs
-    #[command(after_help = "Examples:\n  lockstep state rebuild     # with the engine stopped")]
-    Rebuild,
+    #[command(
+        after_help = "Examples:\n  lockstep state rebuild --dry-run     # folds beside the store, and compares\n  lockstep state rebuild     # with the engine stopped"
+    )]
+    Rebuild {
+        /// Fold beside the store, say whether it is the same, and throw what was folded away
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// Commands on the source.
@@ -262,9 +293,12 @@ pub enum State {
 pub enum Source {
     /// Remove everything of ours from the source
     #[command(
-        after_help = "Examples:\n  lockstep source drop --reason \"moved to another server\"     # with the engine stopped"
+        after_help = "Examples:\n  lockstep source drop --dry-run     # what would be removed\n  lockstep source drop --reason \"moved to another server\"     # with the engine stopped"
     )]
     Drop {
+        /// Say what would be removed, and remove nothing
+        #[arg(long)]
+        dry_run: bool,
         /// Why, in your words; stands in the journal
         #[arg(long, default_value = "")]
         reason: String,
@@ -281,14 +315,19 @@ fn site(text: &str) -> Result<String, String> {
     if plain { Ok(text.to_owned()) } else { Err("a site is a word without quotes or backslashes".to_owned()) }
 }
 
-/// `Type/id`; the id is a UUID, for it was minted.
+/// `Type/id`; the type is one of R4's, and the id is a UUID, for it was minted.
 fn unit(text: &str) -> Result<model::Unit, String> {
-    let parsed = text.split_once('/').and_then(|(kind, id)| {
-        let word = !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let id = uuid::Uuid::try_parse(id).ok().filter(|_| word)?;
-        Some(model::Unit { resource_type: kind.into(), id: model::UnitId(id) })
-    });
-    parsed.ok_or_else(|| "a unit is named Type/id, and its id is a UUID".to_owned())
+    let form = || "a unit is named Type/id, and its id is a UUID, as in `lockstep journal ls`".to_owned();
+    let (kind, id) = text.split_once('/').ok_or_else(form)?;
+    let table = schemas::r4::ElementTable::r4();
+    if table.resource_type(kind).is_none() {
+        let known: Vec<&str> = table.resource_types().collect();
+        let near = ports::setting::did_you_mean(kind, &known);
+        let near = if near.starts_with("did you mean") { near } else { "Patient is one".to_owned() };
+        return Err(format!("R4 has no resource type of this name: {near}"));
+    }
+    let id = uuid::Uuid::try_parse(id).map_err(|_| form())?;
+    Ok(model::Unit { resource_type: kind.into(), id: model::UnitId(id) })
 }
 
 /// `writer:seq`.
@@ -323,6 +362,16 @@ mod tests {
     }
 
     #[test]
+    fn every_help_ends_with_the_exit_codes() {
+        fn look(command: &clap::Command) {
+            let help = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.ends_with(EXIT_CODES), "{}", command.get_name());
+            command.get_subcommands().for_each(look);
+        }
+        look(&command());
+    }
+
+    #[test]
     fn every_example_of_the_help_is_a_command_line() {
         fn look(command: &clap::Command) {
             for command in command.get_subcommands() {
@@ -348,6 +397,7 @@ mod tests {
     fn a_unit_is_named_by_type_and_uuid() {
         let id = "0B7C62E9-7A55-5D13-9F0E-2F7B5A1C4D10";
         assert_eq!(unit(&format!("Patient/{id}")).unwrap().to_string(), format!("Patient/{}", id.to_lowercase()));
+        assert!(unit(&format!("Pateint/{id}")).is_err_and(|told| told.contains("did you mean `Patient`?")));
         assert!(
             ["Patient", "Patient/7", "/x", "Pa tient/0b7c62e9-7a55-5d13-9f0e-2f7b5a1c4d10"]
                 .map(unit)

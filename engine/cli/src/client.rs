@@ -80,6 +80,7 @@ fn refused(value: &Value) -> CliError {
             return Fault::new(Failure::Transient, text("error")).cure(text("cure")).unreachable().into();
         }
         Some("transient") => return CliError::new(Exit::NotRunning, text("error"), text("cure")),
+        Some("usage") => return CliError::new(Exit::Usage, text("error"), text("cure")),
         Some("corrupt") => Failure::Corrupt,
         Some("rejected") => Failure::Rejected,
         _ => Failure::Misconfigured,
@@ -100,6 +101,7 @@ mod tests {
         assert_eq!(exit("transient", true), Exit::Unreachable);
         assert_eq!(exit("transient", false), Exit::NotRunning);
         assert_eq!(exit("misconfigured", false), Exit::Prerequisite);
+        assert_eq!(exit("usage", false), Exit::Usage);
         assert_eq!(exit("corrupt", false), Exit::Stopped);
         assert_eq!(exit("rejected", false), Exit::No);
     }

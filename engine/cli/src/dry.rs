@@ -15,6 +15,8 @@ pub struct Dry<'a> {
     pub decisions: &'a RecordReader,
     /// The journal's last entry when this began.
     pub tail: EntryId,
+    /// How far the journal was read, for whoever waits.
+    pub read: u64,
     inputs: VecDeque<FlowInput>,
     recorded: u64,
 }
@@ -41,7 +43,7 @@ impl<'a> Dry<'a> {
         let term = journal.read(tail, 1)?.first().map_or(Term(0), |entry| entry.header.term);
         let decided = decisions.tail()?.unwrap_or(EntryId::new(1, 0));
         let open = FlowInput::Open { journal: tail, decisions: decided, term, resume: Default::default() };
-        Ok(Some(Dry { flow, store, journal, decisions, tail, inputs: VecDeque::from([open]), recorded: 0 }))
+        Ok(Some(Dry { flow, store, journal, decisions, tail, read: 0, inputs: VecDeque::from([open]), recorded: 0 }))
     }
 
     /// Adds an input.
@@ -68,6 +70,7 @@ impl<'a> Dry<'a> {
     fn act(&mut self, output: FlowOutput, round: &mut Round) -> Result<(), Fault> {
         match output {
             FlowOutput::ReadJournal(from) => {
+                self.read = from.seq;
                 let entries = self.journal.read(from, READ_BYTES_MAX)?;
                 self.push(FlowInput::JournalRead(entries));
             }

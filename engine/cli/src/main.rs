@@ -11,6 +11,7 @@ mod describe;
 mod dry;
 mod error;
 mod exit;
+mod explain;
 mod first_start;
 mod map;
 mod output;
@@ -18,7 +19,7 @@ mod progress;
 mod stores;
 
 use args::{Cli, Command};
-use clap::Parser;
+use clap::{FromArgMatches, error::ErrorKind};
 use config::Settings;
 use error::CliError;
 use exit::Exit;
@@ -26,7 +27,12 @@ use output::Output;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut command = args::command();
+    let parsed = command.try_get_matches_from_mut(std::env::args_os());
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error.format(&mut command)),
+    };
     let output = Output::new(cli.json);
     match dispatch(&cli, output) {
         Ok(exit) => exit.into(),
@@ -36,6 +42,19 @@ fn main() -> ExitCode {
             exit.into()
         }
     }
+}
+
+/// What was wrong with the command line, or the help that was asked for.
+fn usage(error: &clap::Error) -> ExitCode {
+    let help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if help || !std::env::args_os().any(|argument| argument == "--json") {
+        error.exit();
+    }
+    let text = error.render().to_string();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let what = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    Output::new(true).fail(CliError::new(Exit::Usage, what, lines.collect::<Vec<_>>().join("; ")));
+    Exit::Usage.into()
 }
 
 fn dispatch(cli: &Cli, output: Output) -> Result<Exit, CliError> {

@@ -3,7 +3,7 @@
 use crate::{error::CliError, exit::Exit};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 /// Where a command's answer goes.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,15 @@ impl Output {
     pub fn say(&self, object: Value, text: impl FnOnce() -> String) {
         if self.json {
             print(&object.to_string());
+        } else {
+            print(text().trim_end_matches('\n'));
+        }
+    }
+
+    /// Many objects for machines, one text for people.
+    pub fn each(&self, objects: &[Value], text: impl FnOnce() -> String) {
+        if self.json {
+            objects.iter().for_each(|object| print(&object.to_string()));
         } else {
             print(text().trim_end_matches('\n'));
         }
@@ -71,6 +80,12 @@ impl Output {
             }
         }
     }
+}
+
+/// What must not be overlooked: red on a terminal that shows colours.
+pub fn alarm(text: &str) -> String {
+    let shown = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    if shown { format!("\u{1b}[1;31m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
 /// Several lines, each a name and a value, names aligned.

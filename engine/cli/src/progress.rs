@@ -1,4 +1,4 @@
-//! Bars for the first read, on a terminal; log lines go above them.
+//! Bars on a terminal: for the first read of a run, where log lines go above them, and for commands that take long.
 
 use flow::Status;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -56,6 +56,48 @@ impl Progress {
                 (false, None) => {}
             }
         }
+    }
+}
+
+/// One bar for one long work; it goes when the work ends, and nobody sees it where there is no terminal.
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    /// Of so many entries of a log.
+    pub fn entries(what: &'static str, total: u64) -> Bar {
+        Bar::styled(ProgressBar::new(total), what, "{msg:24} {wide_bar} {human_pos}/{human_len} entries {eta}")
+    }
+
+    /// Of work whose end is not known.
+    pub fn spinner(what: &'static str) -> Bar {
+        let bar = Bar::styled(ProgressBar::new_spinner(), what, "{spinner} {msg} {elapsed}");
+        bar.0.enable_steady_tick(std::time::Duration::from_millis(100));
+        bar
+    }
+
+    fn styled(bar: ProgressBar, what: &'static str, template: &str) -> Bar {
+        if !io::stderr().is_terminal() {
+            return Bar(ProgressBar::hidden());
+        }
+        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_message(what);
+        Bar(bar)
+    }
+
+    /// So far.
+    pub fn at(&self, position: u64) {
+        self.0.set_position(position);
+    }
+
+    /// What is being done.
+    pub fn tell(&self, what: String) {
+        self.0.set_message(what);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
     }
 }
 

@@ -11,15 +11,14 @@ use std::{
 
 const MAP: &str = include_str!("../../../schemas/maps/clinic/map.yaml");
 
-/// A directory with a configuration that `init` wrote, and the map of the clinic.
+/// A directory with a configuration and a map that `init` wrote, filled in as a person would.
 fn clinic() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(code(&lockstep(dir.path(), &["init"])), 0);
-    fs::create_dir_all(dir.path().join("maps/clinic")).unwrap();
-    fs::write(dir.path().join("maps/clinic/map.yaml"), MAP).unwrap();
     fs::write(dir.path().join("secrets/capture"), "canary-password\n").unwrap();
     fs::write(dir.path().join("secrets/token"), "canary-token\n").unwrap();
     // Nobody listens there; no certificate is needed to find out.
+    replace(dir.path(), "ca_file = ", "# ca_file = ");
     replace(dir.path(), "127.0.0.1:5432/ehr?sslmode=verify-full", "127.0.0.1:1/ehr?sslmode=disable");
     replace(dir.path(), "https://fhir.hospital.example/r4", "http://127.0.0.1:1/fhir");
     dir
@@ -71,6 +70,86 @@ fn a_configuration_that_does_not_hold_is_exit_2_and_points_into_the_file() {
 }
 
 #[test]
+fn what_only_a_connector_knows_is_told_with_its_line_though_nothing_else_is_wrong() {
+    let dir = clinic();
+    replace(dir.path(), "chunk_rows = 10_000", "chunk_row = 10_000");
+    replace(dir.path(), "profile = \"sandbox\"", "profile = \"canary-profile\"");
+    replace(dir.path(), "http://127.0.0.1:1/fhir", "ftp://127.0.0.1:1/fhir");
+    for args in [&["check"][..], &["run"], &["status"], &["activate", "--dry-run"]] {
+        let output = lockstep(dir.path(), args);
+        assert_eq!(code(&output), 2, "{args:?}: {}", text(&output));
+        for part in ["chunk_row = 10_000", "did you mean `chunk_rows`", "base_url = \"ftp", "`profile`: "] {
+            assert!(text(&output).contains(part), "{part}: {}", text(&output));
+        }
+    }
+    // Every one of them is an object with its cure.
+    let output = lockstep(dir.path(), &["run", "--json"]);
+    assert_eq!(json_lines(&output).len(), 3, "{}", text(&output));
+    assert!(json_lines(&output).iter().all(|line| line["cure"].as_str().is_some_and(|cure| !cure.is_empty())));
+}
+
+/// Every line of an answer, each a JSON object.
+fn json_lines(output: &Output) -> Vec<Value> {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"))).collect()
+}
+
+#[test]
+fn with_json_every_command_says_its_errors_as_objects() {
+    let dir = clinic();
+    let unit = "Patient/0b7c62e9-7a55-5d13-9f0e-2f7b5a1c4d10";
+    let commands: [(&[&str], i32); 14] = [
+        (&["init"], 2),
+        (&["check"], 3),
+        (&["activate", "--dry-run"], 3),
+        (&["status"], 6),
+        (&["verify"], 6),
+        (&["parked", "ls"], 6),
+        (&["held", "ls"], 6),
+        (&["held", "answer", "source:legacy", "axept"], 2),
+        (&["held", "answer", "source:legacy", "accept"], 6),
+        (&["unit", "show", unit], 6),
+        (&["unit", "show", "Pateint/0b7c62e9-7a55-5d13-9f0e-2f7b5a1c4d10"], 2),
+        (&["source", "drop", "--dry-run"], 3),
+        (&["replay", "check"], 4),
+        (&["no-such-command"], 2),
+    ];
+    for (args, exit) in commands {
+        let output = lockstep(dir.path(), &[args, &["--json"]].concat());
+        assert_eq!(code(&output), exit, "{args:?}: {}", text(&output));
+        let lines = json_lines(&output);
+        assert!(
+            lines.iter().any(|line| line["error"].is_string() || line["warning"].is_string()),
+            "{args:?}: {lines:?}"
+        );
+        assert!(output.stderr.is_empty(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn a_misspelt_word_is_exit_2_with_the_one_that_was_meant() {
+    let dir = clinic();
+    for (args, meant) in [
+        (&["held", "answer", "table:public.patient", "expandd"][..], "expand"),
+        (&["unit", "show", "Pateint/0b7c62e9-7a55-5d13-9f0e-2f7b5a1c4d10"], "did you mean `Patient`?"),
+        (&["satus"], "status"),
+    ] {
+        let output = lockstep(dir.path(), args);
+        assert_eq!((code(&output), text(&output).contains(meant)), (2, true), "{args:?}: {}", text(&output));
+    }
+}
+
+#[test]
+fn each_answer_is_explained_where_it_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let help = text(&lockstep(dir.path(), &["held", "answer", "--help"]));
+    for part in ["expand", "read-again", "accept", "release", "recreate", "keep-deleted"] {
+        assert!(help.contains(&format!("- {part}")), "{part}: {help}");
+    }
+    assert!(help.contains("Examples:") && help.contains("Exit codes: 0 done"), "{help}");
+}
+
+#[test]
 fn peers_that_do_not_answer_are_exit_3_and_each_is_named() {
     let dir = clinic();
     let output = lockstep(dir.path(), &["check"]);
@@ -93,8 +172,9 @@ fn questions_to_an_engine_that_does_not_run_are_exit_6() {
 fn a_map_is_activated_without_an_engine_by_this_user_and_once() {
     let dir = clinic();
     let dry = lockstep(dir.path(), &["activate", "--dry-run"]);
-    assert_eq!(code(&dry), 0, "{}", text(&dry));
-    assert!(text(&dry).contains("warning: the map is not checked against the source as it is now: "), "{}", text(&dry));
+    assert_eq!(code(&dry), 3, "a rehearsal that could look at nothing has not been one: {}", text(&dry));
+    assert!(text(&dry).contains("warning: the map is NOT CHECKED: neither source nor journal"), "{}", text(&dry));
+    assert!(text(&dry).contains("would be activated (checked against: nothing)"), "{}", text(&dry));
     assert!(!dir.path().join("data/journal").exists(), "a dry run writes nothing");
     let output = lockstep(dir.path(), &["activate"]);
     assert_eq!(code(&output), 0, "{}", text(&output));
@@ -108,6 +188,9 @@ fn a_map_is_activated_without_an_engine_by_this_user_and_once() {
     assert_eq!(code(&lockstep(dir.path(), &["journal", "show", "1:99"])), 1);
     assert_eq!(code(&lockstep(dir.path(), &["journal", "verify"])), 0);
     assert_eq!(code(&lockstep(dir.path(), &["replay", "check"])), 0);
+    let rehearsed = text(&lockstep(dir.path(), &["state", "rebuild", "--dry-run"]));
+    assert!(rehearsed.contains("nothing was changed"), "{rehearsed}");
+    assert!(!dir.path().join("data/store.dry-run").exists());
     let rebuilt = text(&lockstep(dir.path(), &["state", "rebuild"]));
     assert!(rebuilt.starts_with("state "), "{rebuilt}");
 }

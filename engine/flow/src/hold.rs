@@ -4,7 +4,7 @@ use crate::{
     index,
     ingest::SourceState,
     input::{FlowOutput, Scope},
-    ledger,
+    ledger, reshape,
     step::{Active, Flow, Then},
     stored,
     tables::{TableState, Tables},
@@ -157,20 +157,18 @@ impl Flow {
             return;
         };
         let table = &new.table;
-        let native = |schema: &TableSchema, name: &str| schema.column(name).map(|at| schema.columns[at].native);
-        let broken = |name: &str| old.is_some_and(|old| native(old, name) != native(new, name));
-        let users: Vec<EntityName> = map
-            .entities()
-            .iter()
-            .filter(|entity| entity.columns(table).any(broken))
-            .map(|entity| entity.name.clone())
-            .collect();
-        if users.is_empty() {
+        let Some(old) = old else { return };
+        let question = |entity: &mapping::Entity| {
+            let what = reshape::told(old, new, entity.columns(table))?;
+            Some((entity.name.clone(), format!("{table}: {what}: activate a map that fits")))
+        };
+        let held: Vec<(EntityName, String)> = map.entities().iter().filter_map(question).collect();
+        if held.is_empty() {
             return;
         }
-        for entity in users {
-            let question =
-                format!("a mapped column of {table} was dropped, renamed or retyped: activate a map that fits");
+        for (entity, question) in held {
+            let asked = self.holds.0.get(&entity).map(|asked| reshape::beside(asked, table, &question));
+            let question = asked.unwrap_or(question);
             self.halt(Scope::Entity(entity.clone()), question.clone(), out);
             self.holds.0.insert(entity, question.into());
         }
@@ -206,6 +204,12 @@ impl Flow {
         self.holds.save(state);
         self.go_on(Scope::Entity(entity.clone()), out);
         self.put_in_force(state, out);
+    }
+
+    /// Whether the map in force fits the tables as they are now.
+    pub(crate) fn map_fits(&self) -> bool {
+        let fits = |active: &Active| compiled(&active.name, &active.bytes, &self.tables.schemas()).is_ok();
+        self.map.as_ref().is_some_and(fits)
     }
 
     fn answer_table(&mut self, table: &TableName, answer: Answer, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {

@@ -32,6 +32,7 @@ mod query;
 mod records;
 mod recover;
 mod reopen;
+mod reshape;
 mod rows;
 mod shadow;
 mod step;
@@ -46,6 +47,7 @@ pub use config::{Config, Limits, SinkSettings, SourceSettings};
 pub use input::{Act, AppendId, FlowInput, FlowOutput, Scope};
 pub use inspect::{Aggregates, INTERNAL, Inspect, LedgerView, TableView, WAITED_TOO_LONG};
 pub use query::{Blocked, Halt, HeldItem, ParkedItem, SourceStatus, Status, UnitView};
+pub use reconcile::answers as answers_to;
 pub use shadow::ShadowRow;
 pub use step::Flow;
 

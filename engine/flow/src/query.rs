@@ -105,7 +105,7 @@ pub struct HeldItem {
     pub name: Box<str>,
     /// What is asked.
     pub question: Box<str>,
-    /// The answers that are possible.
+    /// The answers that are possible; none where only another map helps.
     pub answers: Vec<model::Answer>,
 }
 
@@ -124,6 +124,8 @@ pub struct UnitView {
     pub fields: Vec<String>,
     /// The version last acknowledged at the target.
     pub version: Option<Box<str>>,
+    /// The answers that fit, where a person must give one or may.
+    pub answers: &'static [model::Answer],
     /// Effects without an outcome: decision number and what they wait for.
     pub unsettled: Vec<(u64, String)>,
 }
@@ -184,17 +186,22 @@ impl Flow {
         }
     }
 
-    /// What is known of a unit.
+    /// What is known of a unit; found by its id alone, so that the view names its true type.
     pub fn unit(&self, unit: &Unit, state: &dyn StateTxn) -> Option<UnitView> {
         let key = ledger::unit_key(unit.id, state)?;
         let aggregate: AggregateState = stored::get(state, &keys::aggregate(&key.entity, &key.key))?;
+        let answers = match &aggregate.verdict {
+            Some(Verdict::Held(question) | Verdict::Parked(question)) => reconcile::answers(question),
+            _ => &[],
+        };
         Some(UnitView {
-            unit: unit.clone(),
+            unit: aggregate.unit,
             entity: key.entity.clone(),
             n: aggregate.n,
             verdict: aggregate.verdict,
             fields: aggregate.fields.0.keys().map(|address| format!("{address:?}")).collect(),
             version: ledger::held(&self.deliver.system, &key, state).version,
+            answers,
             unsettled: self.deliver.describe(unit),
         })
     }
@@ -226,15 +233,13 @@ impl Flow {
                 add(format!("table:{table}"), question, hold::answers(one));
             }
         }
+        // Going on with the map in force is an answer only where it fits the tables as they are now.
+        let goes_on = self.holds.iter().next().is_some() && self.map_fits();
         for (entity, question) in self.holds.iter() {
-            add(format!("entity:{entity}"), question, &[Answer::Release]);
+            add(format!("entity:{entity}"), question, if goes_on { &[Answer::Release] } else { &[] });
         }
         for Listed { cause, unit, .. } in self.listed(state).into_iter().filter(|one| one.held) {
-            add(
-                format!("unit:{unit}"),
-                &cause,
-                &[Answer::Recreate, Answer::KeepDeleted, Answer::Accept, Answer::Release],
-            );
+            add(format!("unit:{unit}"), &cause, reconcile::answers(&cause));
         }
         items
     }

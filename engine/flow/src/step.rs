@@ -438,7 +438,17 @@ impl Flow {
 
     /// Parts that stopped.
     pub fn halts(&self) -> Vec<Halt> {
-        self.halts.iter().map(|(scope, what)| Halt { scope: scope.clone(), what: what.clone() }).collect()
+        let mut all = self.halts.clone();
+        // Holds are state: they stand here although another process was told of them, or nobody.
+        for (table, one) in &self.tables.state {
+            if let Some(question) = &one.held {
+                all.entry(Scope::Table(table.clone())).or_insert_with(|| question.to_string());
+            }
+        }
+        for (entity, question) in self.holds.iter() {
+            all.entry(Scope::Entity(entity.clone())).or_insert_with(|| question.to_owned());
+        }
+        all.into_iter().map(|(scope, what)| Halt { scope, what }).collect()
     }
 
     pub(crate) fn is_live(&self) -> bool {

@@ -18,6 +18,7 @@ mod standing;
 
 pub use decide::decide;
 pub use evolve::{evolve, state_hash};
+pub use review::answers;
 
 use model::{
     AggregateState, Decision, EntityName, FieldAddress, Hash, Json, SystemId, Verdict, Write, elements::Elements,

@@ -3,9 +3,24 @@
 //! An answer that does not fit the question changes nothing and says so. What the map could not say is no question: on
 //! release the unit is mapped again, and the candidate decides (J31).
 
-use crate::{RECREATED_AT_TARGET, decide::narrative, draft::Draft, standing::Standing};
+use crate::{
+    ABSENCE_BENEATH, FOREIGN_UNREADABLE, GONE_AT_TARGET, NARRATIVE_ADDITIONAL, RECREATED_AT_TARGET,
+    UNEXPECTED_EXISTING, decide::narrative, draft::Draft, standing::Standing,
+};
 use alloc::vec::Vec;
 use model::{Answer, Base, Decision, Means, Presence, Rule, Verdict};
+
+/// The answers that fit a unit's question, or the cause under which it is parked; each of them changes something.
+pub fn answers(question: &str) -> &'static [Answer] {
+    match question {
+        GONE_AT_TARGET => &[Answer::Recreate, Answer::KeepDeleted],
+        ABSENCE_BENEATH => &[Answer::Accept, Answer::KeepDeleted],
+        RECREATED_AT_TARGET => &[Answer::Accept, Answer::KeepDeleted, Answer::Release],
+        NARRATIVE_ADDITIONAL | FOREIGN_UNREADABLE => &[Answer::Accept, Answer::Release],
+        UNEXPECTED_EXISTING => &[Answer::Accept, Answer::Release],
+        _ => &[Answer::Release],
+    }
+}
 
 pub(crate) fn review(draft: Draft<'_>, answer: Answer) -> Vec<Decision> {
     let standing = Standing::of(draft.state);

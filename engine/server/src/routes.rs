@@ -10,7 +10,7 @@ use axum::{
 };
 use flow::Act;
 use model::{ControlAct, EntryId, Kind, Principal, Unit, UnitId};
-use ports::{Failure, Fault};
+use ports::{Failure, Fault, setting::did_you_mean};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -27,25 +27,45 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/activate", post(activate))
         .route("/parked/release", post(release))
         .route("/held/answer", post(answer))
+        .route("/held/fits", post(fits))
         .route("/probed", post(probed))
-        .fallback(|| async { Refused(fault("there is no such route", "ask with the same version of `lockstep`")) })
+        .fallback(|| async {
+            Refused::from(fault("there is no such route", "ask with the same version of `lockstep`"))
+        })
         .with_state(api)
         .merge(verifications)
 }
 
 /// A fault as an answer.
-pub(crate) struct Refused(Fault);
+pub(crate) struct Refused {
+    fault: Fault,
+    /// Who asked named something that is not there.
+    usage: bool,
+}
 
 impl From<Fault> for Refused {
     fn from(fault: Fault) -> Refused {
-        Refused(fault)
+        Refused { fault, usage: false }
     }
+}
+
+/// Nothing goes by this name; the nearest that does is told, or the command that lists them.
+fn no_such(what: impl Into<String>, name: &str, known: &[&str], list: &str) -> Refused {
+    const SHOWN_MAX: usize = 5;
+    let near = did_you_mean(name, known);
+    let cure = match known.len() {
+        0 => format!("there is none: {list}"),
+        more if more > SHOWN_MAX && !near.starts_with("did you mean") => format!("{list} lists them"),
+        _ => near,
+    };
+    Refused { fault: fault(what, &cure), usage: true }
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let Refused(fault) = self;
+        let Refused { fault, usage } = self;
         let (status, failure) = match fault.failure {
+            _ if usage => (StatusCode::BAD_REQUEST, "usage"),
             Failure::Transient => (StatusCode::SERVICE_UNAVAILABLE, "transient"),
             Failure::Rejected => (StatusCode::NOT_FOUND, "rejected"),
             Failure::Misconfigured => (StatusCode::UNPROCESSABLE_ENTITY, "misconfigured"),
@@ -72,8 +92,16 @@ async fn status(State(api): Shared) -> Answer {
 async fn unit(State(api): Shared, Path((kind, id)): Path<(String, String)>) -> Answer {
     let unit = unit_of(&format!("{kind}/{id}"))?;
     let view = api.handle.unit(unit.clone()).await?;
-    let unknown = || Fault::new(Failure::Rejected, format!("{unit} is not known")).cure("no row was ever mapped to it");
-    Ok(Json(views::unit(&view.ok_or_else(unknown)?)))
+    let what = format!("{unit} is not known: no row was ever mapped to it");
+    match view {
+        Some(view) if view.unit == unit => Ok(Json(views::unit(&view))),
+        Some(view) => Err(no_such(what, &unit.to_string(), &[&view.unit.to_string()], "lockstep journal ls")),
+        None => {
+            let cure =
+                "`lockstep journal ls` shows the unit of each Bound entry, `lockstep parked ls` those that are parked";
+            Err(Refused { fault: fault(what, cure), usage: true })
+        }
+    }
 }
 
 async fn parked(State(api): Shared) -> Answer {
@@ -106,7 +134,8 @@ struct Release {
 async fn release(State(api): Shared, ConnectInfo(peer): ConnectInfo<Peer>, Json(body): Json<Release>) -> Answer {
     let listed = api.handle.parked().await?;
     if !listed.iter().any(|item| *item.cause == *body.cause) {
-        return Err(fault("no unit is parked for this cause", "lockstep parked ls").into());
+        let known: Vec<&str> = listed.iter().map(|item| &*item.cause).collect();
+        return Err(no_such("no unit is parked for this cause", &body.cause, &known, "lockstep parked ls"));
     }
     let act = Act::Control(ControlAct::Released { cause: body.cause.into() });
     done(&api, peer, act, &body.reason).await
@@ -121,15 +150,7 @@ struct HoldAnswer {
 }
 
 async fn answer(State(api): Shared, ConnectInfo(peer): ConnectInfo<Peer>, Json(body): Json<HoldAnswer>) -> Answer {
-    let unknown = || fault("there is no such answer", "lockstep held ls shows the possible ones");
-    let answer = views::answer_of(&body.answer)
-        .ok_or_else(|| fault("there is no such answer", &format!("one of {}", views::answer_names())))?;
-    let held = api.handle.held().await?;
-    let item = held.iter().find(|item| *item.name == *body.hold);
-    let item = item.ok_or_else(|| fault("nothing of this name is held", "lockstep held ls"))?;
-    if !item.answers.contains(&answer) {
-        return Err(unknown().into());
-    }
+    let (answer, _) = fitting(&api, &body).await?;
     let act = match body.hold.split_once(':') {
         Some(("unit", unit)) => Act::Review { unit: unit_of(unit)?, answer },
         // What was found at the source is the flow's to fill in.
@@ -139,6 +160,45 @@ async fn answer(State(api): Shared, ConnectInfo(peer): ConnectInfo<Peer>, Json(b
         Some(_) | None => Act::Control(ControlAct::Answered { hold: body.hold.into(), answer }),
     };
     done(&api, peer, act, &body.reason).await
+}
+
+/// Whether an answer would be taken, and to which question; nothing is done.
+async fn fits(State(api): Shared, Json(body): Json<HoldAnswer>) -> Answer {
+    let (_, question) = fitting(&api, &body).await?;
+    Ok(Json(json!({ "question": question })))
+}
+
+/// The answer, with the question that it fits.
+async fn fitting(api: &Api, body: &HoldAnswer) -> Result<(model::Answer, String), Refused> {
+    let answers = views::answer_names();
+    let answer = views::answer_of(&body.answer)
+        .ok_or_else(|| no_such("there is no such answer", &body.answer, &answers, "lockstep held answer --help"))?;
+    let (question, offered) = offered(api, &body.hold).await?;
+    if offered.contains(&answer) {
+        return Ok((answer, question));
+    }
+    let names: Vec<&str> = offered.iter().map(|answer| views::answer_name(*answer)).collect();
+    let cure = match names.is_empty() {
+        true => "no answer helps: change the map, then lockstep activate".to_owned(),
+        false => format!("one of {}; lockstep held ls says what each does", names.join(", ")),
+    };
+    Err(Refused { fault: fault("this answer does not fit the question", &cure), usage: true })
+}
+
+/// What is held under this name, and the answers that fit; a parked unit takes answers of its own, too.
+async fn offered(api: &Api, hold: &str) -> Result<(String, Vec<model::Answer>), Refused> {
+    let held = api.handle.held().await?;
+    if let Some(item) = held.iter().find(|item| *item.name == *hold) {
+        return Ok((item.question.to_string(), item.answers.clone()));
+    }
+    if let Some(unit) = hold.strip_prefix("unit:").and_then(|unit| unit_of(unit).ok())
+        && let Some(view) = api.handle.unit(unit.clone()).await?.filter(|view| view.unit == unit)
+        && let Some(model::Verdict::Held(question) | model::Verdict::Parked(question)) = view.verdict
+    {
+        return Ok((question.into(), view.answers.to_vec()));
+    }
+    let known: Vec<&str> = held.iter().map(|item| &*item.name).collect();
+    Err(no_such("nothing of this name is held", hold, &known, "lockstep held ls"))
 }
 
 #[derive(Deserialize)]

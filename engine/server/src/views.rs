@@ -84,6 +84,7 @@ pub(crate) fn unit(view: &UnitView) -> Value {
     json!({
         "unit": view.unit.to_string(), "entity": view.entity.as_str(), "n": view.n,
         "verdict": view.verdict.as_ref().map(verdict), "fields": view.fields, "version": view.version,
+        "answers": view.answers.iter().map(|answer| answer_name(*answer)).collect::<Vec<_>>(),
         "unsettled": unsettled.collect::<Vec<_>>(),
     })
 }
@@ -105,7 +106,10 @@ pub fn verdict(verdict: &Verdict) -> String {
 pub(crate) fn parked(items: &[ParkedItem]) -> Value {
     items
         .iter()
-        .map(|item| json!({ "cause": item.cause, "count": item.count, "first": item.first.to_string() }))
+        .map(|item| {
+            let answers: Vec<&str> = flow::answers_to(&item.cause).iter().map(|answer| answer_name(*answer)).collect();
+            json!({ "cause": item.cause, "count": item.count, "first": item.first.to_string(), "answers": answers })
+        })
         .collect()
 }
 
@@ -135,8 +139,8 @@ pub(crate) fn answer_of(name: &str) -> Option<Answer> {
 }
 
 /// Every answer there is.
-pub(crate) fn answer_names() -> String {
-    ANSWERS.map(|(_, name)| name).join(", ")
+pub fn answer_names() -> [&'static str; 6] {
+    ANSWERS.map(|(_, name)| name)
 }
 
 /// How far a verification is.

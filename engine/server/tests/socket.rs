@@ -160,8 +160,16 @@ async fn an_act_carries_the_uid_of_the_peer_and_only_possible_answers_are_taken(
     assert_eq!(held[0]["answers"], json!(["expand", "read-again"]));
 
     let answer = |answer| json!({ "hold": "table:public.patient", "answer": answer, "reason": "asked the DBA" });
-    assert_eq!(ask(&socket, "POST", "/held/answer", &answer("recreate")).await.0, 422);
-    assert_eq!(ask(&socket, "POST", "/held/answer", &answer("no such")).await.0, 422);
+    assert_eq!(ask(&socket, "POST", "/held/answer", &answer("recreate")).await.0, 400);
+    let (status, told) = ask(&socket, "POST", "/held/answer", &answer("expandd")).await;
+    assert_eq!((status, told["failure"].as_str()), (400, Some("usage")), "{told}");
+    assert_eq!(told["cure"], "did you mean `expand`?");
+    let mut misspelt = answer("expand");
+    misspelt["hold"] = json!("table:public.patent");
+    let (_, told) = ask(&socket, "POST", "/held/answer", &misspelt).await;
+    assert_eq!(told["cure"], "did you mean `table:public.patient`?");
+    let (status, told) = ask(&socket, "POST", "/held/fits", &answer("expand")).await;
+    assert_eq!(status, 200, "asking does nothing: {told}");
     let (status, told) = ask(&socket, "POST", "/held/answer", &answer("expand")).await;
     assert_eq!((status, told["entry"].as_str()), (200, Some("1:9")), "{told}");
     let (status, told) = ask(&socket, "POST", "/activate", &json!({ "name": "legacy", "map": "map: x" })).await;
@@ -178,7 +186,7 @@ async fn an_act_carries_the_uid_of_the_peer_and_only_possible_answers_are_taken(
 
     let unknown = "/unit/Patient/0b7c62e9-7a55-5d13-9f0e-2f7b5a1c4d10";
     let (status, told) = ask(&socket, "GET", unknown, &Value::Null).await;
-    assert_eq!((status, told["failure"].as_str()), (404, Some("rejected")));
+    assert_eq!((status, told["failure"].as_str()), (400, Some("usage")));
     assert_eq!(ask(&socket, "GET", "/unit/Patient/x", &Value::Null).await.0, 422);
     serving.abort();
 }

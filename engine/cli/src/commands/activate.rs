@@ -11,38 +11,47 @@ use std::sync::Arc;
 pub fn run(settings: &Settings, args: &Activate, output: Output) -> Result<Exit, CliError> {
     let file = map::read(settings)?;
     let map::Known { tables, missed } = map::known_tables(settings)?;
-    if let Some(fault) = missed {
-        let warning = format!("the map is not checked against the source as it is now: {fault}");
+    let checked = match (&missed, tables.is_empty()) {
+        (None, false) => "source",
+        (Some(_), false) => "journal",
+        (_, true) => "nothing",
+    };
+    if let Some(fault) = &missed {
+        let warning = match tables.is_empty() {
+            false => "the map is checked against the tables as the journal knows them, not as the source has them now",
+            true => "the map is NOT CHECKED: neither source nor journal shows a table; it is checked when they come",
+        };
+        let warning = format!("{warning}: {fault}");
         output.say(json!({ "warning": warning }), || format!("warning: {warning}"));
     }
-    if tables.is_empty() {
-        output.note("the journal shows no table either: the map is checked against them when they come");
-    } else {
+    if !tables.is_empty() {
         map::compile(settings, &file, &tables).map_err(|faults| CliError::Faults(Exit::Usage, faults))?;
     }
     let running = client::is_running(settings);
     let before = map::in_force(settings)?;
     if before == Some(file.hash) {
-        say(output, before, file.hash, None, "is in force already");
+        say(output, before, &file, checked, None, "is in force already");
         return Ok(Exit::Done);
     }
     if args.dry_run {
-        say(output, before, file.hash, None, "would be activated");
-        return Ok(Exit::Done);
+        say(output, before, &file, checked, None, "would be activated");
+        // A rehearsal that could look at nothing has not been one.
+        return Ok(missed.filter(|_| checked == "nothing").map_or(Exit::Done, |fault| Exit::of(&fault)));
     }
     let entry = if running { ask(settings, &file)? } else { append(settings, &file)? };
-    say(output, before, file.hash, Some(&entry), "is in force");
+    say(output, before, &file, checked, Some(&entry), "is in force");
     Ok(Exit::Done)
 }
 
-fn say(output: Output, before: Option<Hash>, now: Hash, entry: Option<&str>, what: &str) {
+fn say(output: Output, before: Option<Hash>, file: &map::MapFile, checked: &str, entry: Option<&str>, what: &str) {
     let object = json!({
-        "before": before.map(|hash| hash.to_string()), "hash": now.to_string(), "entry": entry, "result": what,
+        "before": before.map(|hash| hash.to_string()), "hash": file.hash.to_string(), "entry": entry, "result": what,
+        "checked_against": checked,
     });
     output.say(object, || {
         let before = before.map_or_else(|| "none".to_owned(), |hash| format!("#{}", hash.short()));
         let entry = entry.map(|entry| format!(", entry {entry}")).unwrap_or_default();
-        format!("map in force before: {before}\nmap #{} {what}{entry}", now.short())
+        format!("map in force before: {before}\nmap #{} {what}{entry} (checked against: {checked})", file.hash.short())
     });
 }
 

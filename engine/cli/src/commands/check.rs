@@ -48,8 +48,9 @@ pub fn run(settings: &Settings, args: &Check, output: Output) -> Result<Exit, Cl
     for warning in &settings.warnings {
         output.say(json!({ "warning": warning }), || format!("warning: {warning}"));
     }
-    for (part, _, fault) in &found {
-        output.say(json!({ "part": part, "error": fault.what, "cure": fault.cure }), || {
+    for (part, exit, fault) in &found {
+        let object = json!({ "part": part, "error": fault.what, "cure": fault.cure, "exit": *exit as u8 });
+        output.say(object, || {
             let cure = fault.cure.replace('\n', "\n  ");
             if cure.is_empty() {
                 format!("{part}: {}", fault.what)

@@ -8,6 +8,7 @@ use crate::{
     error::CliError,
     exit::Exit,
     output::{Output, fields},
+    progress::Bar,
     stores::{self, EntryReader, RecordReader},
 };
 use journal::{Codec, EntryCodec, LogReader, Recovered};
@@ -290,7 +291,9 @@ fn verify(settings: &Settings, output: Output) -> Result<Exit, CliError> {
 }
 
 fn verify_log<C: Codec>(name: &str, reader: &LogReader<C>, output: Output) -> Result<bool, Fault> {
+    let bar = Bar::spinner("checking every byte");
     let found = reader.verify()?;
+    drop(bar);
     let through = found.through.map_or_else(|| "nothing".to_owned(), |id| id.to_string());
     let broken = found.broken.as_ref().map(|broken| {
         format!(

@@ -11,6 +11,7 @@ use crate::{
     error::CliError,
     exit::Exit,
     output::Output,
+    progress::Bar,
     stores::{self, READ_BYTES_MAX, RecordReader},
 };
 use flow::Flow;
@@ -31,7 +32,9 @@ pub fn run(settings: &Settings, command: &Replay, output: Output) -> Result<Exit
     let tail = dry.tail;
     let mut recorded = Recordings::new(&decisions);
     let mut compared = 0u64;
+    let bar = Bar::entries("deciding again", tail.seq);
     while let Some(round) = dry.step()? {
+        bar.at(dry.read);
         for record in round.records.iter().flat_map(|records| records.iter()) {
             let Record::Decided(again) = record else { continue };
             let Some((at, before)) = recorded.next()? else {

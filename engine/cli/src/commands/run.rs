@@ -113,11 +113,15 @@ async fn stop_on_signal(handle: Handle) {
 /// A line every ten seconds and whenever the source or the map changes; bars for the first read.
 async fn tell(handle: Handle, mut progress: Progress, show: Show) {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
-    let (mut told, mut before) = (tokio::time::Instant::now(), None);
+    let (mut told, mut before, mut asked) = (tokio::time::Instant::now(), None, 0);
     loop {
         ticks.tick().await;
         let Ok(status) = handle.status().await else { continue };
         progress.show(&status, &handle.progress());
+        if status.held > asked {
+            tracing::warn!(held = status.held, "a person is asked: lockstep held ls");
+        }
+        asked = status.held;
         let now = Some((status.source.state, status.map.as_ref().ok().map(|(_, hash)| *hash)));
         if now == before && told.elapsed() < STATUS_EVERY {
             continue;

@@ -6,7 +6,7 @@ use crate::{
     describe,
     error::CliError,
     exit::Exit,
-    output::{Output, fields},
+    output::{Output, alarm, fields},
 };
 use model::Timestamp;
 use serde_json::Value;
@@ -14,11 +14,12 @@ use serde_json::Value;
 /// Asks and prints.
 pub fn run(settings: &Settings, output: Output) -> Result<Exit, CliError> {
     let status = client::get(settings, "/status")?;
-    output.say(status.clone(), || text(&status));
+    let sink = settings.sink.system.as_str();
+    output.say(status.clone(), || text(&status, sink));
     Ok(Exit::Done)
 }
 
-fn text(status: &Value) -> String {
+fn text(status: &Value, sink: &str) -> String {
     let plain = |value: &Value| match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
@@ -32,7 +33,8 @@ fn text(status: &Value) -> String {
         }
         None => plain(&status["map"]["none"]),
     };
-    let mut out = fields(&[
+    let mut out = picture(status, sink);
+    out += &fields(&[
         (
             "source",
             format!("{} {}, incarnation {}", plain(&source["system"]), plain(&source["state"]), source["incarnation"]),
@@ -57,12 +59,12 @@ fn text(status: &Value) -> String {
             ),
         ),
         ("target", target(&status["target"])),
-        ("parked", plain(&status["parked"])),
-        ("held", plain(&status["held"])),
+        ("parked", count(&status["parked"], "parked, the engine cannot write them: lockstep parked ls")),
+        ("held", count(&status["held"], "held, a person is asked: lockstep held ls")),
         ("map", map),
     ]);
-    for alarm in alarms(&status["target"]) {
-        out += &format!("ALARM      {alarm}\n");
+    for what in alarms(&status["target"]) {
+        out += &format!("{}      {what}\n", alarm("ALARM"));
     }
     for table in source["tables"].as_array().into_iter().flatten().filter(|table| table["ready"] == false) {
         let rows = table["rows_done"]
@@ -76,13 +78,14 @@ fn text(status: &Value) -> String {
         );
     }
     if status["stale"] != 0 {
-        out += &format!("ALARM      {} changes were older than their rows: run `lockstep verify`\n", status["stale"]);
+        let what = format!("{} changes were older than their rows: run `lockstep verify`", status["stale"]);
+        out += &format!("{}      {what}\n", alarm("ALARM"));
     }
     if let Some(full) = status["disk_full"].as_str() {
-        out += &format!("STOPPED    capture: {full}\n");
+        out += &format!("{}    capture: {full}\n", alarm("STOPPED"));
     }
     for halt in status["halts"].as_array().into_iter().flatten() {
-        out += &format!("STOPPED    {}: {}\n", plain(&halt["scope"]), plain(&halt["what"]));
+        out += &format!("{}    {}: {}\n", alarm("STOPPED"), plain(&halt["scope"]), plain(&halt["what"]));
     }
     out
 }
@@ -112,4 +115,45 @@ fn alarms(target: &Value) -> Vec<String> {
     };
     let looked = Some(&target["looked"]).filter(|looked| looked["alarm"] == true && looked["verdict"] != "behind");
     [looked, Some(&target["behind"])].into_iter().flatten().filter_map(one).collect()
+}
+
+/// How many, and what they are if there are any.
+fn count(number: &Value, what: &str) -> String {
+    if *number == 0 { "0".to_owned() } else { format!("{number} {what}") }
+}
+
+/// The way of a change, with what is on it.
+fn picture(status: &Value, sink: &str) -> String {
+    let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let state = word(&status["source"]["state"]);
+    let flows = if state == "streaming" { "─►" } else { "╌╳" };
+    format!(
+        "{} ({state}) {flows} journal {} ─► decisions {} ─► {sink} ({} accepted, {} to go)\n\n",
+        word(&status["source"]["system"]),
+        word(&status["journal"]),
+        word(&status["decisions"]),
+        status["accepted"],
+        status["unsettled"],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_stands_still_and_what_waits_for_a_person_is_said_with_the_command_that_helps() {
+        let status = json!({
+            "source": { "system": "legacy", "state": "stopped", "incarnation": 1, "tables": [] }, "journal": "1:7",
+            "decisions": "1:2", "parked": 0, "held": 1, "stale": 0, "accepted": 3, "unsettled": 0,
+            "halts": [{ "scope": "table:public.visit", "what": "truncated" }],
+        });
+        let text = text(&status, "cloud");
+        assert!(text.starts_with("legacy (stopped) ╌╳ journal 1:7 ─► decisions 1:2 ─► cloud (3 accepted"), "{text}");
+        assert!(
+            text.contains("STOPPED    table:public.visit: truncated") && text.contains("lockstep held ls"),
+            "{text}"
+        );
+    }
 }

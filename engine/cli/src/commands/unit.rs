@@ -7,17 +7,19 @@ use crate::{
     describe,
     error::CliError,
     exit::Exit,
+    explain,
     output::{Output, fields},
+    progress::Bar,
     stores,
 };
 use model::{Decision, Effect, EffectId, Entry, EntryId, Journaled, Record, Recorded};
 use ports::Fault;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Shows one unit.
 pub fn run(settings: &Settings, command: &Unit, output: Output) -> Result<Exit, CliError> {
-    let Unit::Show { id, why } = command;
+    let Unit::Show { id, why, last } = command;
     let state = match client::get(settings, &format!("/unit/{id}")) {
         Ok(view) => Some(view),
         // The logs answer without the engine; the state does not.
@@ -30,7 +32,7 @@ pub fn run(settings: &Settings, command: &Unit, output: Output) -> Result<Exit, 
         output.note("the engine is not running: the present state is not shown");
     }
     if *why {
-        return tell_why(settings, id, output);
+        return tell_why(settings, id, *last, output);
     }
     Ok(Exit::Done)
 }
@@ -43,10 +45,15 @@ fn state_text(view: &Value) -> String {
         ("unit", text("unit")),
         ("entity", text("entity")),
         ("decisions", view["n"].to_string()),
-        ("verdict", text("verdict")),
+        ("verdict", explain::verdict(&text("verdict"))),
         ("fields", list("fields")),
         ("version", text("version")),
     ]);
+    for answer in view["answers"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        let question = text("verdict").split_once(": ").map(|(_, word)| word.to_owned()).unwrap_or_default();
+        let does = explain::answer("unit:", &question, answer);
+        out += &format!("can be     {answer}: {does}; lockstep held answer unit:{} {answer}\n", text("unit"));
+    }
     for effect in view["unsettled"].as_array().into_iter().flatten() {
         out += &format!("unsettled  n={}: {}\n", effect["n"], effect["what"].as_str().unwrap_or_default());
     }
@@ -61,10 +68,17 @@ struct Found {
     effect: Option<Effect>,
 }
 
-fn tell_why(settings: &Settings, id: &model::Unit, output: Output) -> Result<Exit, CliError> {
-    let found = decisions_about(settings, id)?;
-    if found.is_empty() {
-        return Err(CliError::new(Exit::No, format!("no decision speaks of {id}"), "lockstep journal ls --decisions"));
+fn tell_why(settings: &Settings, id: &model::Unit, last: usize, output: Output) -> Result<Exit, CliError> {
+    let (earlier, found) = decisions_about(settings, id, last)?;
+    if found.is_empty() && earlier == 0 {
+        let cure = "lockstep journal ls --decisions shows of which units there are decisions";
+        return Err(CliError::new(Exit::Usage, format!("no decision speaks of {id}"), cure));
+    }
+    if earlier > 0 {
+        let all = earlier + found.len() as u64;
+        output.say(json!({ "earlier": earlier }), || {
+            format!("\n{earlier} earlier decisions are not shown: --last {all} shows all")
+        });
     }
     let (cited, outcomes) = entries_behind(settings, &found)?;
     let words = crate::commands::journal::words(settings)?;
@@ -92,7 +106,7 @@ fn tell_why(settings: &Settings, id: &model::Unit, output: Output) -> Result<Exi
             let mut out = format!(
                 "\nn={}  {}, rule {rule}, decisions {}, input {}\n",
                 decision.n,
-                server::verdict(&decision.verdict),
+                explain::verdict(&server::verdict(&decision.verdict)),
                 one.record,
                 one.input
             );
@@ -114,19 +128,25 @@ fn outcome_of(effect: EffectId, outcomes: &BTreeMap<EffectId, (EntryId, String)>
     outcomes.get(&effect).map_or_else(|| "none yet".to_owned(), |(at, outcome)| format!("{at} {outcome}"))
 }
 
-fn decisions_about(settings: &Settings, id: &model::Unit) -> Result<Vec<Found>, Fault> {
+/// The last so many, and how many lie before them.
+fn decisions_about(settings: &Settings, id: &model::Unit, last: usize) -> Result<(u64, Vec<Found>), Fault> {
     let reader = stores::read_decisions(settings)?;
-    let mut found = Vec::new();
+    let _bar = Bar::spinner("reading the decisions");
+    let (mut earlier, mut found) = (0, VecDeque::new());
     stores::visit(&reader, EntryId::new(1, 1), |Recorded { header, record }| {
         if let Record::Decided(decided) = record {
             for decision in decided.decisions.into_iter().filter(|decision| decision.unit == *id) {
                 let effect = decided.effects.iter().find(|effect| Some(effect.id) == decision.effect).cloned();
-                found.push(Found { record: header.id, input: decided.input, decision, effect });
+                found.push_back(Found { record: header.id, input: decided.input, decision, effect });
+                if found.len() > last {
+                    found.pop_front();
+                    earlier += 1;
+                }
             }
         }
         true
     })?;
-    Ok(found)
+    Ok((earlier, found.into()))
 }
 
 type Behind = (BTreeMap<EntryId, Journaled>, BTreeMap<EffectId, (EntryId, String)>);

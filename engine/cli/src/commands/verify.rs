@@ -6,10 +6,10 @@ use crate::{
     error::CliError,
     exit::Exit,
     output::{Output, fields},
+    progress::Bar,
 };
-use indicatif::ProgressBar;
 use serde_json::{Value, json};
-use std::{io::IsTerminal, time::Duration};
+use std::time::Duration;
 
 const ASK_EVERY: Duration = Duration::from_millis(200);
 /// Findings that people are shown; all of them are in `--json`.
@@ -19,17 +19,16 @@ const SHOWN: usize = 50;
 pub fn run(settings: &Settings, output: Output) -> Result<Exit, CliError> {
     let begun = client::post(settings, "/verify", &json!({}))?;
     let path = format!("/verify/{}", begun["number"]);
-    let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    let bar = Bar::spinner("waiting for the fence");
     let report = loop {
         let answer = client::get(settings, &path)?;
         if answer["report"].is_object() {
             break answer["report"].clone();
         }
-        bar.set_message(now(&answer));
-        bar.tick();
+        bar.tell(now(&answer));
         std::thread::sleep(ASK_EVERY);
     };
-    bar.finish_and_clear();
+    drop(bar);
     output.say(report.clone(), || text(&report));
     Ok(if report["clean"] == json!(true) { Exit::Done } else { Exit::No })
 }
