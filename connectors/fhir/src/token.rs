@@ -3,10 +3,8 @@
 //! Never prints it. A file that cannot be read, or holds no token, changes nothing: the token before goes on being refused,
 //! and the fault says how to renew it.
 
-use crate::{
-    config::{Options, Secret},
-    error::Error,
-};
+use crate::{config::Options, error::Error};
+use ports::Secret;
 use reqwest::header::HeaderValue;
 use std::{
     path::PathBuf,

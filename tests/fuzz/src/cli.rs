@@ -3,21 +3,20 @@
 /// What that source calls of the rest of its program.
 pub(crate) mod connect {
     use super::program::config::Part;
-    use catalog::{Context, SecretPlace};
-    use ports::Fault;
+    use catalog::Context;
+    use ports::{Secret, SecretRef, SettingFault};
     use std::path::Path;
 
     /// As `engine/cli` asks its connectors.
-    pub(crate) fn faults(pipeline: &str, dir: &Path, part: &Part, is_source: bool) -> Vec<Fault> {
-        let unread = |_: &SecretPlace| Ok("unread".to_owned());
+    pub(crate) fn faults(pipeline: &str, dir: &Path, part: &Part, is_source: bool) -> Vec<SettingFault> {
+        let unread = |_: &SecretRef| Ok(Secret::new("unread"));
         let system = part.system.clone();
         let context = Context { pipeline, system, base_dir: dir, types: &[], secret: &unread };
-        let made = if is_source {
-            catalog::source(&part.kind, &part.table, &context).map(drop)
+        if is_source {
+            catalog::source_faults(&part.kind, &part.table, &context)
         } else {
-            catalog::sink(&part.kind, &part.table, &context).map(drop)
-        };
-        made.err().unwrap_or_default()
+            catalog::sink_faults(&part.kind, &part.table, &context)
+        }
     }
 }
 

@@ -74,6 +74,7 @@ impl Collector {
             return Ok(());
         }
         self.found.sort_by_key(|(span, ..)| span.start);
+        self.secret.extend(looks_secret(&self.text));
         let shown: Arc<str> = starred(&self.text, &self.secret).into();
         let faults = self.found.into_iter().map(|(span, reason, remedy)| ConfigFault {
             reason,
@@ -83,6 +84,29 @@ impl Collector {
         });
         Err(ConfigFaults { faults: faults.collect(), file: self.file })
     }
+}
+
+/// What a line shows that may be a secret in the wrong place: a misspelt key, a file that is no TOML, a URL with a password.
+fn looks_secret(text: &str) -> Vec<Range<usize>> {
+    const WORDS: [&str; 6] = ["pass", "secret", "token", "bearer", "key", "namespace"];
+    let mut found = Vec::new();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let (end, whole) = (start + line.trim_end().len(), line.to_ascii_lowercase());
+        if let Some(equals) = whole.find('=')
+            && (whole.contains("bearer") || WORDS.iter().any(|word| whole[..equals].contains(word)))
+            && !["file", "env"].iter().any(|word| whole[equals..].contains(word))
+        {
+            found.push(start + equals + 1..end.max(start + equals + 1));
+        }
+        if let Some((user, rest)) = line.find("://").and_then(|at| Some((at + 3, line[at + 3..].find('@')?)))
+            && let Some(colon) = line[user..user + rest].find(':')
+        {
+            found.push(start + user + colon + 1..start + user + rest);
+        }
+        start += line.len();
+    }
+    found
 }
 
 /// The text with those places as stars, byte for byte, so that spans stay true.

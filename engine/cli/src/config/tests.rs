@@ -74,7 +74,15 @@ fn all_faults_are_reported_at_once() {
 #[test]
 fn a_password_is_never_shown() {
     let dir = tempfile::tempdir().unwrap();
-    for (from, to) in [("capture@127", "capture:hunter2@127"), ("{ file = \"secrets/capture\" }", "\"hunter2\"")] {
+    for (from, to) in [
+        ("capture@127", "capture:hunter2@127"),
+        ("{ file = \"secrets/capture\" }", "\"hunter2\""),
+        // A key that is misspelt, a text that does not end, a secret a level too high.
+        ("password = { file = \"secrets/capture\" }", "pasword = \"x\"\npassphrase = \"hunter2\""),
+        ("password = { file = \"secrets/capture\" }", "password = \"hunter2"),
+        ("auth = { bearer = { file = \"secrets/token\" } }", "auth = { bearer = \"hunter2 }"),
+        ("capture@127.0.0.1:5432/ehr?sslmode=verify-full\"", "capture:hunter2@127.0.0.1:5432/ehr"),
+    ] {
         let text = EXAMPLE.replacen(from, to, 1);
         let faults = Settings::parse(&dir.path().join("lockstep.toml"), &text).map(drop).expect_err("refused");
         let plain = format!("{faults:?}");
