@@ -212,7 +212,7 @@ impl Flow {
     }
 }
 
-/// Which tail may be ahead of which (J16).
+/// Which tail may be ahead of which (J16). Each log ends with this opening's own `Opened`, which no state has folded.
 fn compare(place: &Place, journal: EntryId, decisions: EntryId) -> Result<(), Fault> {
     let behind = |what: &str, tail: u64, known: u64| {
         let what =
@@ -221,11 +221,11 @@ fn compare(place: &Place, journal: EntryId, decisions: EntryId) -> Result<(), Fa
             .cure(format!("restore entries {} to {known} from a backup; nothing was sent or confirmed", tail + 1))
     };
     let folded = place.input.seq - u64::from(place.phase == Phase::Fresh);
-    if folded.max(place.ledger) > journal.seq {
-        return Err(behind("the journal", journal.seq, folded.max(place.ledger)));
+    if folded.max(place.ledger) >= journal.seq {
+        return Err(behind("the journal", journal.seq - 1, folded.max(place.ledger)));
     }
-    if place.decisions > decisions.seq {
-        return Err(behind("the decisions log", decisions.seq, place.decisions));
+    if place.decisions >= decisions.seq {
+        return Err(behind("the decisions log", decisions.seq - 1, place.decisions));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 mod print;
 mod words;
 
-use flow::{Act, Flow, FlowInput, FlowOutput, Limits};
+use flow::{Act, Config, Flow, FlowInput, FlowOutput, Limits};
 use lockstep_sim::{MAP, config, nurse, source::schemas};
 use model::{
     CommitEnd, EffectId, Entry, EntryId, Header, Incarnation, Journaled, Json, Kind, Outcome, Record, Recorded,
@@ -12,7 +12,7 @@ use model::{
 use ports::{Appended, Class, Failure, Fault, OpenFault, Resume, SinkReply, StateStore};
 use print::Names;
 use schemas::Plan;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use store::{MemoryDisk, MemoryStore};
 
 pub struct Stage {
@@ -20,6 +20,7 @@ pub struct Stage {
     disk: MemoryDisk,
     store: MemoryStore,
     limits: Limits,
+    quarantine: BTreeSet<EntryId>,
     plans: Vec<Plan>,
     journal: Vec<Journaled>,
     decisions: Vec<Recorded>,
@@ -43,6 +44,7 @@ impl Stage {
             store: MemoryStore::open(&disk),
             disk,
             limits,
+            quarantine: BTreeSet::new(),
             plans: schemas().iter().map(Plan::new).collect(),
             journal: Vec::new(),
             decisions: Vec::new(),
@@ -148,7 +150,24 @@ impl Stage {
                 self.appends.clear();
                 self.sent.clear();
                 self.store = MemoryStore::open(&self.disk);
-                self.flow = Flow::new(config(self.limits));
+                self.flow = Flow::new(Config { quarantine: self.quarantine.clone(), ..config(self.limits) });
+                Vec::new()
+            }
+            // A disk that did not keep what it said it had.
+            "lose" => {
+                drop(self.decisions.pop());
+                Vec::new()
+            }
+            // In force in the next life.
+            "replaced" => {
+                let steps = rest.strip_prefix("step_units_max=").and_then(|steps| steps.parse().ok());
+                self.limits.step_units_max = steps.expect("step_units_max=N");
+                Vec::new()
+            }
+            // What the runtime tells the next life behind a second panic (J32).
+            "quarantine" => {
+                let seq: u64 = rest.split(':').nth(1).and_then(|seq| seq.parse().ok()).expect("1:N");
+                self.quarantine.insert(EntryId::new(1, self.names.base(true) + seq));
                 Vec::new()
             }
             "open" => self.open(),
