@@ -180,10 +180,12 @@ impl LogTask {
         if batches.is_empty() {
             return Ok(());
         }
-        let (ids, bodies): (Vec<_>, Vec<_>) = batches.into_iter().unzip();
+        let (ids, mut bodies): (Vec<_>, Vec<_>) = batches.into_iter().unzip();
+        let cut = self.kill.cut_behind_chunk(&mut bodies);
         self.kill.reach();
         let appended = self.journal.append(&bodies, class, self.clock.now())?;
         self.kill.reach();
+        self.kill.behind_chunk(cut);
         self.tell(Log::Journal, ids, appended);
         Ok(())
     }

@@ -4,7 +4,6 @@
 
 use lockstep_e2e::{Flag, PATIENCE, Shape, Timed, World, check, long, wait_for};
 use model::Json;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -103,39 +102,70 @@ fn values_only_rise(world: &World) -> usize {
     rises
 }
 
+/// One chunk a life until the first read is over, so that the engine dies at each boundary there is.
+fn one_chunk_a_life(world: &mut World, mut meanwhile: impl FnMut(&mut World)) -> usize {
+    let mut lives = 0;
+    while !all_ready(world) {
+        let before = chunks(world);
+        world.engine.environment = vec![("LOCKSTEP_KILL_AT".to_owned(), "chunk".to_owned())];
+        world.engine.start();
+        meanwhile(world);
+        assert_eq!(world.engine.ends(PATIENCE), -1);
+        assert_eq!(chunks(world), before + 1, "it dies right behind one chunk");
+        lives += 1;
+    }
+    world.engine.environment.clear();
+    world.engine.start();
+    std::thread::sleep(Duration::from_millis(800));
+    lives
+}
+
+fn done(mut world: World, lives: usize, users: Users) {
+    let done = users.stop();
+    let checked = check(&mut world);
+    let (rises, chunks) = (values_only_rise(&world), chunks(&world));
+    println!("killed behind {lives} of {chunks} chunks, {done} transactions, {rises} rises, {checked:?}");
+    assert!(lives == chunks && lives > 10 && rises > 20, "{lives} of {chunks}, {rises}");
+}
+
 #[test]
 fn a_kill_at_every_chunk_boundary_repeats_no_older_value() {
     let _timed = Timed::new("chunk boundaries");
     let mut world = world(if long() { 10 } else { 40 });
     let users = users(world.cluster.writer_url());
-    let (mut boundaries, mut point) = (BTreeSet::new(), 14_u32);
-    while !all_ready(&world) {
-        let before = chunks(&world);
-        world.engine.environment = vec![("LOCKSTEP_KILL_AT".to_owned(), point.to_string())];
-        world.engine.start();
-        // Users bring durable operations too, so it dies soon whatever the chunks do.
-        assert_eq!(world.engine.ends(PATIENCE), -1);
-        let now = chunks(&world);
-        boundaries.insert(now);
-        println!("point {point}: {before} chunks, then {now}");
-        point = match now - before {
-            0 => point + 3,
-            1 => point,
-            _ => point.saturating_sub(2).max(4),
-        };
-    }
-    world.engine.environment.clear();
-    world.engine.start();
-    std::thread::sleep(Duration::from_millis(800));
-    let done = users.stop();
-    let checked = check(&mut world);
-    let rises = values_only_rise(&world);
-    println!(
-        "killed behind {} of {} chunks, {done} transactions, {rises} rises, {checked:?}",
-        boundaries.len(),
-        chunks(&world)
-    );
-    assert!(boundaries.len() >= 5 && rises > 20, "{boundaries:?}, {rises}");
+    let lives = one_chunk_a_life(&mut world, |_| ());
+    done(world, lives, users);
+}
+
+#[test]
+fn a_kill_at_every_chunk_boundary_beside_commits_held_back_by_a_standby() {
+    let _timed = Timed::new("chunk boundaries, held commits");
+    let mut world = world(if long() { 10 } else { 40 });
+    let users = users(world.cluster.writer_url());
+    let mut writers: Vec<JoinHandle<()>> = Vec::new();
+    let lives = one_chunk_a_life(&mut world, |world| {
+        world.cluster.alter("synchronous_standby_names = 'nobody'");
+        // In the log, and in no snapshot until the standby that is not there is not waited for any more.
+        writers.push(held(world.cluster.writer_url()));
+        std::thread::sleep(Duration::from_millis(400));
+        world.cluster.alter("synchronous_standby_names = ''");
+    });
+    writers.into_iter().for_each(|writer| writer.join().unwrap());
+    done(world, lives, users);
+}
+
+/// A user whose commit waits for a standby.
+fn held(url: String) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+            tokio::spawn(async move { connection.await.ok() });
+            let late = "UPDATE observation SET value = value + 1, status = 'C' \
+                        WHERE observation_id IN (SELECT 770000010000 + n * 40 FROM generate_series(1, 10) n)";
+            client.simple_query(&format!("SET synchronous_commit = on; {late}")).await.unwrap();
+        });
+    })
 }
 
 #[test]
