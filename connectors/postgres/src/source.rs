@@ -211,7 +211,7 @@ impl PostgresSource {
                 !named.contains(table) || differs.contains_key(*table) || stopped.contains_key(*table)
             }));
         let tables: Vec<TableName> = tables.into_iter().cloned().collect();
-        let again: BTreeMap<_, _> = differs.into_iter().filter(|(table, _)| tables.contains(table)).collect();
+        let again: BTreeMap<_, _> = differs.into_iter().filter(|(table, _)| !stopped.contains_key(table)).collect();
         if !again.is_empty() {
             tracing::warn!(source = %self.options.system, "read again: {}", watch::said(&again));
         }

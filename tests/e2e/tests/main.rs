@@ -9,5 +9,6 @@ mod kills;
 mod looping;
 mod peers;
 mod points;
+mod publishing;
 mod steady;
 mod verified;
