@@ -221,11 +221,12 @@ fn compare(place: &Place, journal: EntryId, decisions: EntryId) -> Result<(), Fa
             .cure(format!("restore entries {} to {known} from a backup; nothing was sent or confirmed", tail + 1))
     };
     let folded = place.input.seq - u64::from(place.phase == Phase::Fresh);
-    if folded.max(place.ledger) >= journal.seq {
-        return Err(behind("the journal", journal.seq - 1, folded.max(place.ledger)));
+    let (journal, decisions) = (journal.seq.saturating_sub(1), decisions.seq.saturating_sub(1));
+    if folded.max(place.ledger) > journal {
+        return Err(behind("the journal", journal, folded.max(place.ledger)));
     }
-    if place.decisions >= decisions.seq {
-        return Err(behind("the decisions log", decisions.seq - 1, place.decisions));
+    if place.decisions > decisions {
+        return Err(behind("the decisions log", decisions, place.decisions));
     }
     Ok(())
 }
