@@ -43,9 +43,9 @@ pub(crate) fn begin(plain: Plain) -> io::Result<(Intake, Outlet)> {
     let pipe = Arc::new(Pipe::default());
     let intake = Intake { socket: Arc::clone(&socket), pipe: Arc::clone(&pipe), taken: Vec::new(), at: 0 };
     let outlet = Outlet { socket: Arc::clone(&socket), waits: None };
-    let gathers = plain.gathers;
+    let nap = plain.nap;
     thread::Builder::new().name("source-read".to_owned()).spawn(move || {
-        let ended = drain(&socket, &pipe, Flow::new(gathers));
+        let ended = drain(&socket, &pipe, Flow::new(nap));
         pipe.end(ended);
     })?;
     Ok((intake, outlet))
@@ -212,6 +212,7 @@ impl AsyncWrite for Outlet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pace::{NAP, SHORT_NAP};
     use std::{io::Read as _, io::Write as _, os::unix::net::UnixStream, sync::Weak};
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -220,9 +221,9 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(10);
 
-    fn pair(gathers: bool) -> (Intake, Outlet, UnixStream) {
+    fn pair(nap: Duration) -> (Intake, Outlet, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let (intake, outlet) = begin(Plain { socket: ours.into(), gathers }).unwrap();
+        let (intake, outlet) = begin(Plain { socket: ours.into(), nap }).unwrap();
         (intake, outlet, theirs)
     }
 
@@ -237,8 +238,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_small_message_after_a_silence_is_there_at_once() {
-        for gathers in [true, false] {
-            let (mut intake, _outlet, mut theirs) = pair(gathers);
+        for nap in [NAP, SHORT_NAP] {
+            let (mut intake, _outlet, mut theirs) = pair(nap);
             let mut quickest = SOON;
             for _ in 0..10 {
                 sleep(Duration::from_millis(3)).await;
@@ -254,8 +255,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_flood_comes_whole_and_in_order_and_so_does_what_follows() {
-        for gathers in [true, false] {
-            let (mut intake, _outlet, mut theirs) = pair(gathers);
+        for nap in [NAP, SHORT_NAP] {
+            let (mut intake, _outlet, mut theirs) = pair(nap);
             let sent: Vec<u8> = (0..5_000_000u32).map(|n| (n % 251) as u8).collect();
             let flood = sent.clone();
             let writer = thread::spawn(move || {
@@ -273,7 +274,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_is_cut_ends_behind_its_last_byte() {
-        let (mut intake, _outlet, mut theirs) = pair(true);
+        let (mut intake, _outlet, mut theirs) = pair(NAP);
         let pipe = Arc::downgrade(&intake.pipe);
         theirs.write_all(b"last").unwrap();
         drop(theirs);
@@ -286,7 +287,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_thread_ends_with_its_owner_while_it_waits_for_bytes() {
-        let (intake, _outlet, mut theirs) = pair(false);
+        let (intake, _outlet, mut theirs) = pair(SHORT_NAP);
         let pipe = Arc::downgrade(&intake.pipe);
         sleep(Duration::from_millis(5)).await;
         drop(intake);
@@ -296,7 +297,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_reading_holds_up_the_sender_and_the_thread_ends_all_the_same() {
-        let (intake, _outlet, mut theirs) = pair(true);
+        let (intake, _outlet, mut theirs) = pair(NAP);
         let pipe = Arc::downgrade(&intake.pipe);
         theirs.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
         let mut sent = 0;
@@ -310,7 +311,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_update_waits_for_a_server_that_does_not_read_and_blocks_nobody() {
-        let (_intake, mut outlet, mut theirs) = pair(true);
+        let (_intake, mut outlet, mut theirs) = pair(NAP);
         let mut written = 0;
         while let Ok(count) = timeout(Duration::from_millis(100), outlet.write(&[1; 4096])).await {
             written += count.unwrap();

@@ -2,12 +2,15 @@
 //!
 //! Over TCP a walsender sends each message by itself. A reader that takes each as it comes makes one system call and one
 //! wake-up a message on both sides: twice the load on the hospital's server, and slower. So a reader that is behind naps a
-//! millisecond between reads; one that has caught up reads at once. A Unix socket holds little and is never left waiting.
+//! millisecond between reads; one that has caught up reads at once. A Unix socket holds little: there it naps far shorter.
 
 use std::time::{Duration, Instant};
 
 /// As long as a timer can be short.
-const NAP: Duration = Duration::from_millis(1);
+pub(crate) const NAP: Duration = Duration::from_millis(1);
+/// A Unix socket holds some two hundred messages, each with its own overhead, and then its writer sleeps: a flood of two
+/// hundred thousand a second fills it in a millisecond. So much shorter.
+pub(crate) const SHORT_NAP: Duration = Duration::from_micros(100);
 /// More messages than this in a millisecond: behind, or so busy that a nap goes unnoticed.
 const BUSY_MESSAGES: u32 = 32;
 /// A flood has gaps: the thread before the parser naps too, and both run when the machine lets them.
@@ -48,30 +51,27 @@ impl Pace {
 
 /// Watches a socket's bytes and says when the thread that reads it naps.
 pub(crate) struct Flow {
-    gathers: bool,
+    nap: Duration,
     since: Instant,
     bytes: usize,
     busy: bool,
 }
 
 impl Flow {
-    /// `gathers`: the transport is better read in larger pieces.
-    pub(crate) fn new(gathers: bool) -> Flow {
-        Flow { gathers, since: Instant::now(), bytes: 0, busy: false }
+    /// `nap`: how long the socket may be left alone in a flood.
+    pub(crate) fn new(nap: Duration) -> Flow {
+        Flow { nap, since: Instant::now(), bytes: 0, busy: false }
     }
 
     /// A read brought `bytes`: how long to leave the socket alone before the next one.
     pub(crate) fn nap(&mut self, bytes: usize, now: Instant) -> Option<Duration> {
-        if !self.gathers {
-            return None;
-        }
         self.bytes += bytes;
         if now.duration_since(self.since) >= NAP {
             self.busy = self.bytes >= FLOW_BYTES;
             self.bytes = 0;
             self.since = now;
         }
-        self.busy.then_some(NAP)
+        self.busy.then_some(self.nap)
     }
 }
 
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_socket_in_flood_is_left_alone_for_a_moment_and_a_trickle_is_not() {
-        let mut flow = Flow::new(true);
+        let mut flow = Flow::new(NAP);
         let start = flow.since;
         assert_eq!(flow.nap(FLOW_BYTES, start), None);
         assert_eq!(flow.nap(1, start + NAP), Some(NAP));
@@ -100,10 +100,10 @@ mod tests {
     }
 
     #[test]
-    fn a_unix_socket_is_never_left_waiting() {
-        let mut flow = Flow::new(false);
+    fn a_unix_socket_in_flood_is_left_alone_for_less_than_it_takes_to_fill() {
+        let mut flow = Flow::new(SHORT_NAP);
         let start = flow.since;
-        assert_eq!(flow.nap(FLOW_BYTES, start + NAP), None);
-        assert_eq!(flow.nap(FLOW_BYTES, start + 3 * NAP), None);
+        assert_eq!(flow.nap(FLOW_BYTES, start + NAP), Some(SHORT_NAP));
+        assert_eq!(flow.nap(200, start + 3 * NAP), None);
     }
 }

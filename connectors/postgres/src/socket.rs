@@ -1,10 +1,12 @@
 //! The byte streams that a session goes over: TCP, a Unix socket, TLS over TCP.
 
+use crate::pace::{NAP, SHORT_NAP};
 use std::{
     io,
     os::fd::OwnedFd,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -22,8 +24,8 @@ pub(crate) enum Bytestream {
 /// A socket that nothing stands before, in blocking mode and known to no event loop.
 pub(crate) struct Plain {
     pub(crate) socket: OwnedFd,
-    /// Whether it is better read in larger pieces.
-    pub(crate) gathers: bool,
+    /// How long it may be left alone in a flood.
+    pub(crate) nap: Duration,
 }
 
 impl Bytestream {
@@ -33,12 +35,12 @@ impl Bytestream {
             Bytestream::Tcp(stream) => {
                 let stream = stream.into_std()?;
                 stream.set_nonblocking(false)?;
-                Ok(Ok(Plain { socket: stream.into(), gathers: true }))
+                Ok(Ok(Plain { socket: stream.into(), nap: NAP }))
             }
             Bytestream::Unix(stream) => {
                 let stream = stream.into_std()?;
                 stream.set_nonblocking(false)?;
-                Ok(Ok(Plain { socket: stream.into(), gathers: false }))
+                Ok(Ok(Plain { socket: stream.into(), nap: SHORT_NAP }))
             }
             Bytestream::Tls(stream) => Ok(Err(stream)),
         }
