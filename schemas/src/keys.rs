@@ -48,6 +48,27 @@ pub fn row(table: &TableName, key: &RowKey) -> Vec<u8> {
     named(ROW, table.as_str()).key(key).0
 }
 
+/// The keys of one table's rows, made one after the other in one buffer.
+pub struct RowKeys {
+    bytes: Vec<u8>,
+    table: usize,
+}
+
+impl RowKeys {
+    /// Of this table.
+    pub fn of(table: &TableName) -> RowKeys {
+        let bytes = named(ROW, table.as_str()).0;
+        RowKeys { table: bytes.len(), bytes }
+    }
+
+    /// What [`row`] gives for the table and this key.
+    pub fn at(&mut self, key: &RowKey) -> &[u8] {
+        self.bytes.truncate(self.table);
+        self.bytes.extend_from_slice(key.as_bytes());
+        &self.bytes
+    }
+}
+
 /// Every row of a table, in key order.
 pub fn rows(table: &TableName) -> KeyRange {
     range_of(named(ROW, table.as_str()).0)
@@ -278,6 +299,9 @@ mod tests {
         assert!(holds(&rows(&a), &row(&a, &one)));
         assert!(!holds(&rows(&a), &row(&b, &one)));
         assert_eq!(row_key(&a, &row(&a, &one)), Some(one.clone()));
+        let mut keys = RowKeys::of(&a);
+        assert_eq!(keys.at(&key(&[Cell::Int(-70_000)])), row(&a, &key(&[Cell::Int(-70_000)])));
+        assert_eq!(keys.at(&one), row(&a, &one));
         assert_eq!(row_key(&a, &row(&b, &one)), None);
     }
 

@@ -14,24 +14,29 @@ use crate::{
 use model::{Cell, Chunk, Cite, EntryId, Row, RowKey, TableName};
 use ports::StateTxn;
 use schemas::{Plan, keys};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 /// What a chunk did.
 pub(crate) enum Folded {
-    /// These rows changed.
+    /// These rows changed; none are named where nobody asked.
     Changed(Vec<Changed>),
     /// It would delete too many rows: the table is held, nothing was folded (J8).
     TooManyDeletes { inferred: u64, allowed: u64 },
 }
 
-/// Folds the chunk named `id`. `accepted`: a person has answered that its inferred deletes are right.
+/// Whom a fold is for.
+pub(crate) struct Wanted {
+    /// A person has answered that the inferred deletes are right.
+    pub deletes: bool,
+    /// The map in force reads the table: what changed is to be told.
+    pub changes: bool,
+}
+
+/// Folds the chunk named `id`.
 pub(crate) fn fold(
     id: EntryId,
     chunk: &Chunk,
-    accepted: bool,
+    wanted: &Wanted,
     limits: &Limits,
     tables: &Tables,
     state: &mut dyn StateTxn,
@@ -42,45 +47,55 @@ pub(crate) fn fold(
     // A truncation behind `low` speaks about every row that no later change tells of, also one that was read before it.
     let truncated = tables.state.get(&table).and_then(|one| Some((one.incarnation, one.truncated?)));
     let high: AsOf = if truncated > Some(low) { low } else { (chunk.incarnation, chunk.high) };
-    let mut seen: BTreeMap<RowKey, (u32, &Row)> = BTreeMap::new();
-    for (at, row) in chunk.rows.iter().enumerate() {
-        let key = plan.key(row).ok().flatten().expect("a chunk's rows are whole");
-        seen.insert(key, (u32::try_from(at).unwrap_or(u32::MAX), row));
-    }
+    let seen = seen(&plan, chunk);
+    // One walk over the range stands for a look at each row.
     let old = range(&table, chunk, state);
-    let gone: BTreeSet<&RowKey> = old
-        .iter()
-        .filter(|(key, row)| row.row.is_some() && row.as_of() <= low && !seen.contains_key(key))
-        .map(|(key, _)| key)
-        .collect();
+    let is_seen = |key: &RowKey| seen.binary_search_by(|(at, ..)| at.cmp(key)).is_ok();
+    let is_gone = |key: &RowKey, row: &ShadowRow| row.row.is_some() && row.as_of() <= low && !is_seen(key);
+    let gone = old.iter().filter(|(key, row)| is_gone(key, row)).count() as u64;
     let living = old.iter().filter(|(_, row)| row.row.is_some()).count() as u64;
     let allowed = (living * limits.inferred_deletes_percent / 100).max(limits.inferred_deletes_at_least);
-    if gone.len() as u64 > allowed && !accepted {
-        return Folded::TooManyDeletes { inferred: gone.len() as u64, allowed };
+    if gone > allowed && !wanted.deletes {
+        return Folded::TooManyDeletes { inferred: gone, allowed };
     }
+    let mut into = Writing { keys: keys::RowKeys::of(&table), bytes: Vec::new(), state };
     let mut changes = Vec::new();
     for (key, row) in &old {
-        if row.row.is_none() || gone.contains(&key) {
-            state.delete(&keys::row(&table, key));
+        let gone = is_gone(key, row);
+        if row.row.is_none() || gone {
+            into.state.delete(into.keys.at(key));
         }
-        if let (true, Some(bytes)) = (gone.contains(&key), &row.row) {
+        if let (true, true, Some(bytes)) = (gone, wanted.changes, &row.row) {
             let before = tables.plan(row.schema).map(|plan| (plan.clone(), bytes.clone()));
             changes.push(Changed { table: table.clone(), key: key.clone(), before, after: None });
         }
     }
-    let old: BTreeMap<RowKey, ShadowRow> = old.into_iter().collect();
-    for (key, (at, row)) in seen {
+    for (key, at, row) in seen {
+        let old = old.binary_search_by(|(at, _)| at.cmp(&key)).ok().map(|at| &old[at].1);
+        let old_plan = old.and_then(|row| tables.plan(row.schema));
         let cite = Cite { entry: id, row: Some(at) };
         let fresh = Fresh { plan: &plan, row, cite, low, high, chunk };
-        changes.extend(one(&table, key, old_of(&old, tables), fresh, state));
+        let Some((plan, row)) = one(&key, old, old_plan, &fresh, &mut into) else { continue };
+        if wanted.changes {
+            let before = old.and_then(|old| Some((old_plan?.clone(), old.row.clone()?)));
+            changes.push(Changed { table: table.clone(), key, before, after: Some((plan.clone(), row)) });
+        }
     }
     Folded::Changed(changes)
 }
 
-type Old<'a> = Box<dyn Fn(&RowKey) -> Option<(ShadowRow, Option<Arc<Plan>>)> + 'a>;
-
-fn old_of<'a>(old: &'a BTreeMap<RowKey, ShadowRow>, tables: &'a Tables) -> Old<'a> {
-    Box::new(|key| old.get(key).map(|row| (row.clone(), tables.plan(row.schema).cloned())))
+/// The chunk's rows with their keys and places, in key order; where a key comes twice its last row counts.
+fn seen<'c>(plan: &Plan, chunk: &'c Chunk) -> Vec<(RowKey, u32, &'c Row)> {
+    let mut seen: Vec<(RowKey, u32, &Row)> = Vec::with_capacity(chunk.rows.len());
+    for (at, row) in chunk.rows.iter().enumerate() {
+        let key = plan.key(row).ok().flatten().expect("a chunk's rows are whole");
+        seen.push((key, u32::try_from(at).unwrap_or(u32::MAX), row));
+    }
+    if !seen.is_sorted_by(|(a, ..), (b, ..)| a < b) {
+        seen.sort_by(|(a, at, _), (b, bt, _)| a.cmp(b).then(bt.cmp(at)));
+        seen.dedup_by(|(a, ..), (b, ..)| a == b);
+    }
+    seen
 }
 
 struct Fresh<'a> {
@@ -92,37 +107,52 @@ struct Fresh<'a> {
     chunk: &'a Chunk,
 }
 
-fn one(table: &TableName, key: RowKey, old: Old<'_>, fresh: Fresh<'_>, state: &mut dyn StateTxn) -> Option<Changed> {
-    let old = old(&key);
-    let newer = old.as_ref().filter(|(row, _)| row.as_of() > fresh.low);
-    let (row, as_of, cite, schema) = match newer {
+/// Where rows are written, with the buffers for it.
+struct Writing<'a> {
+    keys: keys::RowKeys,
+    bytes: Vec<u8>,
+    state: &'a mut dyn StateTxn,
+}
+
+impl Writing<'_> {
+    fn put(&mut self, key: &RowKey, row: &ShadowRow) {
+        self.bytes.clear();
+        schemas::encode(row, &mut self.bytes);
+        self.state.put(self.keys.at(key), &self.bytes);
+    }
+}
+
+/// Writes a row that the chunk tells; returns it in its plan, if it changed.
+fn one<'a>(
+    key: &RowKey,
+    old: Option<&ShadowRow>,
+    old_plan: Option<&'a Arc<Plan>>,
+    fresh: &Fresh<'a>,
+    into: &mut Writing<'_>,
+) -> Option<(&'a Arc<Plan>, Row)> {
+    let newer = old.filter(|row| row.as_of() > fresh.low);
+    let (row, as_of, cite, schema, plan) = match newer {
         // A tombstone newer than what the chunk saw: the row stays deleted.
-        Some((row, _)) if row.row.is_none() => return None,
-        Some((row, plan)) => {
-            let (kept, plan) = (row.row.as_ref()?, plan.as_ref()?);
+        Some(row) => {
+            let (kept, plan) = (row.row.as_ref()?, old_plan?);
             if !unknown(plan, kept) {
                 return None;
             }
             let filled = shadow::filled(plan, kept, Some((fresh.plan, fresh.row)));
-            (filled, row.as_of(), row.cite, row.schema)
+            (filled, row.as_of(), row.cite, row.schema, plan)
         }
-        None => (fresh.row.clone(), fresh.high, fresh.cite, fresh.chunk.schema),
+        None => (fresh.row.clone(), fresh.high, fresh.cite, fresh.chunk.schema, fresh.plan),
     };
-    let plan = match newer {
-        Some((_, plan)) => plan.clone()?,
-        None => fresh.plan.clone(),
-    };
-    let before = old.and_then(|(row, plan)| Some((plan?, row.row?)));
-    let shadow = ShadowRow { incarnation: as_of.0, position: as_of.1, cite, schema, row: Some(row.clone()) };
-    stored::put(state, &keys::row(table, &key), &shadow);
-    Some(Changed { table: table.clone(), key, before, after: Some((plan, row)) })
+    let mut shadow = ShadowRow { incarnation: as_of.0, position: as_of.1, cite, schema, row: Some(row) };
+    into.put(key, &shadow);
+    Some((plan, shadow.row.take()?))
 }
 
 fn unknown(plan: &Plan, row: &Row) -> bool {
     shadow::cells(plan, row).contains(&Cell::Unchanged)
 }
 
-/// The shadow's rows in the chunk's range `key_from < key <= key_to`.
+/// The shadow's rows in the chunk's range `key_from < key <= key_to`, in key order.
 fn range(table: &TableName, chunk: &Chunk, state: &dyn StateTxn) -> Vec<(RowKey, ShadowRow)> {
     let (from, to) = keys::rows_between(table, chunk.key_from.as_ref(), chunk.key_to.as_ref());
     let mut rows = Vec::new();

@@ -1,13 +1,12 @@
 //! Folding the source's entries into the shadow: rows at their commit, chunks, schemas, readiness.
 
 use crate::{
-    chunk::{self, Folded},
+    chunk::{self, Folded, Wanted},
     index,
     input::{FlowOutput, Scope},
     meta::Phase,
     shadow::{self, Changed, ShadowRow, Told},
     step::{Flow, Transaction},
-    stored,
     visible::{Taken, weight},
 };
 use model::{
@@ -153,7 +152,7 @@ impl Flow {
         if let Some(moved) = moved {
             self.delete(table.clone(), moved, told, state);
         }
-        stored::put(state, &keys::row(&table, &key), &row);
+        shadow::put(state, &keys::row(&table, &key), &row);
         let after = row.row.map(|row| (plan.clone(), row));
         self.changed(Changed { table, key, before, after }, state);
     }
@@ -168,7 +167,7 @@ impl Flow {
             state.delete(&store_key);
         } else {
             let Told { cite, incarnation, position, schema } = *told;
-            stored::put(state, &store_key, &ShadowRow { incarnation, position, cite, schema, row: None });
+            shadow::put(state, &store_key, &ShadowRow { incarnation, position, cite, schema, row: None });
         }
         let before = present.and_then(|row| Some((self.tables.plan(row.schema)?.clone(), row.row?)));
         self.changed(Changed { table, key, before, after: None }, state);
@@ -206,8 +205,12 @@ impl Flow {
         let table =
             self.tables.plan(chunk.schema).expect("a chunk's Schema entry lies before it").schema().table.clone();
         self.worked += chunk.rows.len();
-        let accepted = self.tables.state.get(&table).is_some_and(|table| table.accept_deletes);
-        match chunk::fold(id, chunk, accepted, &self.config.limits, &self.tables, state) {
+        let map = self.map.as_ref().and_then(|active| active.map.as_ref());
+        let wanted = Wanted {
+            deletes: self.tables.state.get(&table).is_some_and(|table| table.accept_deletes),
+            changes: map.is_some_and(|map| map.entities().iter().any(|entity| entity.tables().contains(&&table))),
+        };
+        match chunk::fold(id, chunk, &wanted, &self.config.limits, &self.tables, state) {
             Folded::Changed(changes) => changes.into_iter().for_each(|changed| self.changed(changed, state)),
             Folded::TooManyDeletes { inferred, allowed } => {
                 let question = format!(

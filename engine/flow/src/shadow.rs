@@ -50,6 +50,15 @@ pub(crate) fn get(state: &dyn StateTxn, table: &model::TableName, key: &RowKey) 
     stored::get(state, &keys::row(table, key))
 }
 
+/// Sets the shadow's row.
+pub(crate) fn put(state: &mut dyn StateTxn, store_key: &[u8], row: &ShadowRow) {
+    /// What stands beside the row's bytes, at most.
+    const BESIDE: usize = 96;
+    let mut bytes = Vec::with_capacity(BESIDE + row.row.as_ref().map_or(0, |row| row.0.len()));
+    schemas::encode(row, &mut bytes);
+    state.put(store_key, &bytes);
+}
+
 /// Rows that a scan takes at a time.
 pub(crate) const PAGE: usize = 1_000;
 

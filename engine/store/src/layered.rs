@@ -1,8 +1,11 @@
 //! The overlay over a durable base: what both stores and their views have in common.
 
-use crate::overlay::Overlay;
+use crate::{gap::Gaps, overlay::Overlay};
 use ports::{Fault, StateTxn};
-use std::sync::{Arc, OnceLock};
+use std::{
+    cell::RefCell,
+    sync::{Arc, OnceLock},
+};
 
 /// What is durable.
 pub trait Base {
@@ -24,12 +27,42 @@ pub struct Layered<B> {
     pub overlay: Overlay,
     /// Why nothing counts any more.
     pub fault: FirstFault,
+    gaps: RefCell<Gaps>,
 }
 
 impl<B: Base> Layered<B> {
     /// Nothing written yet.
     pub fn new(base: B, fault: FirstFault) -> Layered<B> {
-        Layered { base, overlay: Overlay::default(), fault }
+        Layered { base, overlay: Overlay::default(), fault, gaps: RefCell::default() }
+    }
+
+    /// The base holds what was set aside.
+    pub fn settle(&mut self) {
+        self.overlay.settle();
+        self.gaps.get_mut().forget();
+    }
+
+    /// Everything was removed, from the base too.
+    pub fn clear(&mut self) {
+        self.overlay.clear();
+        self.gaps.get_mut().forget();
+    }
+
+    fn look(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        if self.gaps.borrow_mut().holds(key) {
+            return Ok(None);
+        }
+        let found = self.base.get(key)?;
+        let end = if found.is_none() { self.gaps.borrow_mut().missed(key) } else { None };
+        if let Some(end) = end {
+            let mut next = end.to_vec();
+            self.base.walk(key, &end, &mut |at, _| {
+                next = at.to_vec();
+                false
+            })?;
+            self.gaps.borrow_mut().found(key, &next);
+        }
+        Ok(found)
     }
 
     /// Fails if the store is poisoned.
@@ -48,7 +81,7 @@ impl<B: Base> StateTxn for Layered<B> {
         if let Some(found) = self.overlay.get(key) {
             return found.map(<[u8]>::to_vec);
         }
-        self.base.get(key).unwrap_or_else(|fault| {
+        self.look(key).unwrap_or_else(|fault| {
             self.poison(fault);
             None
         })

@@ -5,6 +5,7 @@
 //! * A checkpoint is atomic, in key order, once per key (J20).
 //! * The first fault poisons the store: nothing read or written after it counts.
 
+mod gap;
 mod layered;
 mod memory;
 mod overlay;

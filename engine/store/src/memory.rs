@@ -43,7 +43,7 @@ impl MemoryStore {
 
     /// Loses everything since the last checkpoint that was finished, as a killed process does.
     pub fn crash(&mut self) {
-        self.state.overlay.clear();
+        self.state.clear();
         self.writing = None;
         self.state.fault = FirstFault::default();
     }
@@ -111,7 +111,7 @@ impl StateStore for MemoryStore {
                 };
             }
         });
-        self.state.overlay.settle();
+        self.state.settle();
         Ok(())
     }
 
@@ -122,7 +122,7 @@ impl StateStore for MemoryStore {
     fn clear(&mut self) -> Result<(), Fault> {
         self.state.sound()?;
         self.state.base.change(BTreeMap::clear);
-        self.state.overlay.clear();
+        self.state.clear();
         self.writing = None;
         Ok(())
     }

@@ -114,7 +114,7 @@ impl RedbStore {
         match written {
             Ok(base) => {
                 self.state.base = base;
-                self.state.overlay.settle();
+                self.state.settle();
                 Ok(())
             }
             Err(error) => Err(self.state.poison(storage(&self.path, "written", &error))),
@@ -196,7 +196,7 @@ impl StateStore for RedbStore {
         self.finish_checkpoint()?;
         let layer = self.state.overlay.freeze();
         if layer.is_empty() {
-            self.state.overlay.settle();
+            self.state.settle();
             return Ok(());
         }
         let database = self.database.clone();
@@ -233,7 +233,7 @@ impl StateStore for RedbStore {
             RedbBase::at_present(&self.database)
         });
         self.settle(emptied)?;
-        self.state.overlay.clear();
+        self.state.clear();
         Ok(())
     }
 
