@@ -26,6 +26,10 @@ impl Flow {
         if !map.entities().iter().any(|entity| entity.root == schema.table) {
             return;
         }
+        // Under another key a row's name may be that of another row: nothing is bound before a person has answered.
+        if !self.tables.names_as_bound(schema) {
+            return;
+        }
         let plan = self.ingest.plans.entry(fingerprint).or_insert_with(|| Plan::new(schema));
         let mut bound = Vec::new();
         for row in rows {

@@ -47,6 +47,8 @@ pub(crate) fn fold(
     // A truncation behind `low` speaks about every row that no later change tells of, also one that was read before it.
     let truncated = tables.state.get(&table).and_then(|one| Some((one.incarnation, one.truncated?)));
     let high: AsOf = if truncated > Some(low) { low } else { (chunk.incarnation, chunk.high) };
+    // .. and once those rows became deletes, what the chunk alone tells of them is no more.
+    let expanded = tables.state.get(&table).and_then(|one| Some((one.incarnation, one.expanded?)));
     let seen = seen(&plan, chunk);
     // One walk over the range stands for a look at each row.
     let old = range(&table, chunk, state);
@@ -73,6 +75,9 @@ pub(crate) fn fold(
     for (key, at, row) in seen {
         let old = old.binary_search_by(|(at, _)| at.cmp(&key)).ok().map(|at| &old[at].1);
         let old_plan = old.and_then(|row| tables.plan(row.schema));
+        if expanded > Some(low) && old.is_none_or(|row| row.as_of() <= low) {
+            continue;
+        }
         let cite = Cite { entry: id, row: Some(at) };
         let fresh = Fresh { plan: &plan, row, cite, low, high, chunk };
         let Some((plan, row)) = one(&key, old, old_plan, &fresh, &mut into) else { continue };

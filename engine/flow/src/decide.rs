@@ -91,7 +91,7 @@ impl Flow {
                 self.folded_to = None;
                 self.new_slot(state);
             }
-            Entry::Snapshot { mark, .. } => self.snapshot_mark(mark, state),
+            Entry::Snapshot { incarnation, mark, .. } => self.snapshot_mark(*incarnation, mark, state),
             Entry::Bound(bound) => self.bound(bound, state),
             Entry::Activated(activated) => self.activated(activated, state, out),
             Entry::Acked(acked) => {

@@ -9,10 +9,7 @@ use crate::{
     step::{Flow, Transaction},
     visible::{Taken, weight},
 };
-use model::{
-    Chunk, Entry, EntryId, Fingerprint, Journaled, Row, RowChange, RowEntry, RowKey, SnapshotMark, TableName,
-    TableSchema,
-};
+use model::{Chunk, Entry, EntryId, Journaled, Row, RowChange, RowEntry, RowKey, TableName};
 use ports::{Failure, Fault, StateTxn};
 use schemas::{Plan, keys};
 use std::sync::Arc;
@@ -105,6 +102,10 @@ impl Flow {
         let plan = self.tables.plan(row.schema).expect("a row's Schema entry lies before it").clone();
         let told =
             Told { cite: Entry::cite(id), incarnation: row.incarnation, position: row.position, schema: row.schema };
+        // A row of a transaction that changed the key on its way: reading the table anew tells of it under its new name.
+        if !self.tables.is_keyed_as_now(row.schema, &plan) {
+            return;
+        }
         let key = |row: &Row| plan.key(row).ok().flatten();
         match &row.change {
             RowChange::Insert(after) => self.upsert(&plan, key(after), None, after, &told, state),
@@ -139,7 +140,9 @@ impl Flow {
         }
         let plan_of = |row: &ShadowRow| self.tables.plan(row.schema).cloned();
         let source_row = moved.as_ref().map(|moved| shadow::get(state, &table, moved));
-        let old = source_row.as_ref().unwrap_or(&present).as_ref();
+        // What was told before the table's reading began may have changed unseen: it stays unknown until a chunk says it.
+        let told_since = |row: &&ShadowRow| self.tables.state.get(&table).is_none_or(|one| one.was_told(row));
+        let old = source_row.as_ref().unwrap_or(&present).as_ref().filter(told_since);
         let old = old.and_then(|row| Some((plan_of(row)?, row.row.as_ref()?)));
         let row = ShadowRow {
             incarnation: told.incarnation,
@@ -205,6 +208,9 @@ impl Flow {
         let table =
             self.tables.plan(chunk.schema).expect("a chunk's Schema entry lies before it").schema().table.clone();
         self.worked += chunk.rows.len();
+        if !self.tables.is_keyed_as_now(chunk.schema, self.tables.plan(chunk.schema).expect("just found")) {
+            return self.lose(&table, state);
+        }
         let map = self.map.as_ref().and_then(|active| active.map.as_ref());
         let wanted = Wanted {
             deletes: self.tables.state.get(&table).is_some_and(|table| table.accept_deletes),
@@ -221,58 +227,6 @@ impl Flow {
                 let one = self.tables.state.entry(table).or_default();
                 (one.held, one.unread) = (Some(question.into()), true);
                 self.tables.save(state);
-            }
-        }
-    }
-
-    /// A table's shape from here on. One that the map in force does not fit holds the entities that use it (J49).
-    pub(crate) fn learn_schema(
-        &mut self,
-        fingerprint: Fingerprint,
-        schema: &TableSchema,
-        state: &mut dyn StateTxn,
-        out: &mut Vec<FlowOutput>,
-    ) {
-        let old = self.tables.current(&schema.table).cloned();
-        self.tables.learn(fingerprint, schema);
-        self.tables.save(state);
-        self.refit_map(old.as_ref().map(|plan| plan.schema()), schema, state, out);
-    }
-
-    /// A new life of the source's log: every table is read again, and older as-ofs are below every new position.
-    pub(crate) fn new_slot(&mut self, state: &mut dyn StateTxn) {
-        self.forget_transaction();
-        for table in self.tables.state.values_mut() {
-            table.ready = false;
-        }
-        self.tables.save(state);
-    }
-
-    /// Readiness: an entity is decided when its tables are read whole (J12).
-    pub(crate) fn snapshot_mark(&mut self, mark: &SnapshotMark, state: &mut dyn StateTxn) {
-        match mark {
-            SnapshotMark::Started { tables, .. } => {
-                for table in tables {
-                    self.tables.state.entry(table.clone()).or_default().ready = false;
-                }
-            }
-            SnapshotMark::Ready { table, .. } => {
-                let one = self.tables.state.entry(table.clone()).or_default();
-                (one.ready, one.accept_deletes) = (true, false);
-                self.mark_users_of(&table.clone(), state);
-            }
-        }
-        self.tables.save(state);
-    }
-
-    /// Marks every unit of the entities that use this table and may be decided now.
-    pub(crate) fn mark_users_of(&mut self, table: &TableName, state: &mut dyn StateTxn) {
-        let Some(map) = self.map.as_ref().and_then(|active| active.map.clone()) else { return };
-        let closed = self.closed_entities();
-        for (at, entity) in map.entities().iter().enumerate() {
-            let open = u16::try_from(at).is_ok_and(|at| !closed.contains(&at));
-            if open && entity.tables().into_iter().any(|used| used == table) {
-                self.mark_range(at, state);
             }
         }
     }

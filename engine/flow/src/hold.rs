@@ -7,13 +7,13 @@ use crate::{
     ledger, reshape,
     step::{Active, Flow, Then},
     stored,
-    tables::{TableState, Tables},
+    tables::Tables,
     work::Work,
 };
 use mapping::Map;
 use model::{
-    Activated, Answer, Control, ControlAct, EntityName, Entry, Hash, Incarnation, Kind, Principal, SnapshotMark,
-    TableName, TableSchema, Unit,
+    Activated, Answer, Control, ControlAct, EntityName, Entry, Hash, Incarnation, Kind, Principal, TableName,
+    TableSchema, Unit,
 };
 use ports::{Failure, Fault, StateTxn};
 use schemas::{keys, r4::ElementTable, wire_record};
@@ -105,7 +105,7 @@ impl Flow {
     }
 
     /// Compiles the map in force against the tables as they are now, and marks what it makes.
-    fn put_in_force(&mut self, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
+    pub(crate) fn put_in_force(&mut self, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
         let tables = self.tables.schemas();
         let compiled = self.compile(&tables, out);
         if let Some(Active { name, hash, bytes, .. }) = &self.map {
@@ -114,6 +114,7 @@ impl Flow {
             stored::put(state, &keys::meta(MAP), &stored);
         }
         let Some(map) = compiled else { return };
+        self.hold_short(&map, state);
         self.indexes = index::wanted(&map);
         self.begin_work(index::rebuild(&self.indexes), state);
         let closed = self.closed_entities();
@@ -218,12 +219,17 @@ impl Flow {
         if answer == Answer::Expand && (truncated.is_none() || one.unread) {
             return;
         }
+        let renamed = answer == Answer::Accept && one.rekeyed.is_some();
         (one.held, one.truncated, one.unread) = (None, None, false);
-        one.accept_deletes = answer == Answer::Accept;
+        one.accept_deletes = answer == Answer::Accept && !renamed;
+        one.expanded = truncated.filter(|_| answer == Answer::Expand);
         // What is read again is not ready before it is: its `Started` follows (J12).
         one.ready &= answer == Answer::Expand;
         self.tables.save(state);
         self.go_on(Scope::Table(table.clone()), out);
+        if renamed {
+            self.accept_key(table, state, out);
+        }
         self.mark_users_of(table, state);
         if let (Answer::Expand, Some(position)) = (answer, truncated) {
             let table = table.clone();
@@ -232,28 +238,27 @@ impl Flow {
     }
 
     /// Checks an act and says which entries it is.
-    pub(crate) fn control(
-        &mut self,
-        control: Control,
-        token: u64,
-        out: &mut Vec<FlowOutput>,
-    ) -> Result<(Vec<Entry>, Then), Fault> {
+    pub(crate) fn control(&mut self, control: Control, token: u64) -> Result<(Vec<Entry>, Then), Fault> {
         match control.act.clone() {
             ControlAct::AcceptGap { .. } => self.accept_gap(control, token),
             ControlAct::Answered { hold, answer } => {
-                let offered = match (hold.strip_prefix("table:"), hold.strip_prefix("entity:")) {
-                    (Some(table), _) => self.tables.state.get(&TableName::from(table)).map_or(&[][..], answers),
-                    (_, Some(entity)) if self.holds.entity(&EntityName::from(entity)) => &[Answer::Release],
-                    _ => &[],
+                let table = hold.strip_prefix("table:").map(TableName::from);
+                let entity = hold.strip_prefix("entity:").map(EntityName::from);
+                let offered = match (&table, &entity) {
+                    (Some(table), _) => self.offered(table, answer),
+                    (_, Some(entity)) => self.holds.entity(entity) && answer == Answer::Release,
+                    _ => false,
                 };
-                if !offered.contains(&answer) {
+                if !offered {
                     let what = format!("{hold} is not held, or does not take this answer");
                     return Err(Fault::new(Failure::Misconfigured, what).cure("lockstep held ls"));
                 }
-                match hold.strip_prefix("table:") {
-                    Some(table) if answer != Answer::Expand => Ok(self.read_again(control, table.into(), token, out)),
-                    _ => Ok((vec![Entry::Control(control)], Then::Answer(token))),
-                }
+                let again = match table {
+                    Some(table) if answer != Answer::Expand => vec![table],
+                    Some(_) => Vec::new(),
+                    None => self.short_in_force(),
+                };
+                self.read_again(Entry::Control(control), again, token)
             }
             ControlAct::Released { .. } | ControlAct::Probed { .. } | ControlAct::Dropped { .. } => {
                 Ok((vec![Entry::Control(control)], Then::Answer(token)))
@@ -279,23 +284,6 @@ impl Flow {
         let slot = self.want_slot(next);
         self.ingest.state = SourceState::Preparing;
         Ok((vec![Entry::Control(control), slot], Then::AnswerAndOpen(token)))
-    }
-
-    /// A held table is read again: the source is closed, and opened with that table started anew.
-    fn read_again(
-        &mut self,
-        control: Control,
-        table: TableName,
-        token: u64,
-        out: &mut Vec<FlowOutput>,
-    ) -> (Vec<Entry>, Then) {
-        let resume = &self.ingest.resume;
-        let (source, incarnation) = (self.config.source.system.clone(), resume.incarnation);
-        let mark = SnapshotMark::Started { tables: vec![table], at: resume.passed.unwrap_or_default() };
-        let started = Entry::Snapshot { source, incarnation, mark };
-        self.ingest.resume.fold(&started);
-        self.restart_source(out);
-        (vec![Entry::Control(control), started], Then::Answer(token))
     }
 
     /// Checks an answer about a unit.
@@ -338,15 +326,6 @@ impl Flow {
     }
 }
 
-/// The answers that a table's question takes.
-pub(crate) fn answers(table: &TableState) -> &'static [Answer] {
-    match (&table.held, table.truncated) {
-        (None, _) => &[],
-        (Some(_), Some(_)) if !table.unread => &[Answer::Expand, Answer::ReadAgain],
-        (Some(_), _) => &[Answer::Accept, Answer::ReadAgain],
-    }
-}
-
 /// The tables that a stored map was compiled against; those of now, if it fitted none yet.
 fn fitting(fits: Vec<TableSchema>, tables: &Tables) -> BTreeMap<TableName, TableSchema> {
     if fits.is_empty() {
@@ -356,7 +335,11 @@ fn fitting(fits: Vec<TableSchema>, tables: &Tables) -> BTreeMap<TableName, Table
 }
 
 /// Compiles a map; the fault holds every reason.
-fn compiled(name: &str, bytes: &[u8], tables: &BTreeMap<TableName, TableSchema>) -> Result<Arc<Map>, String> {
+pub(crate) fn compiled(
+    name: &str,
+    bytes: &[u8],
+    tables: &BTreeMap<TableName, TableSchema>,
+) -> Result<Arc<Map>, String> {
     let text = String::from_utf8_lossy(bytes);
     Map::compile(name, &text, tables, ElementTable::r4()).map(Arc::new).map_err(|faults| {
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();

@@ -6,13 +6,14 @@
 //! * Only what is durable is confirmed (J10). A dead transaction's rows are void before the source is read again (J11).
 
 use crate::{
+    again::Again,
     input::{FlowOutput, Scope},
     step::{Flow, Then},
 };
 use model::{EntityName, Entry, EntryId, Fingerprint, Incarnation, RowKey, SourcePosition, Timestamp};
 use ports::{Class, Resume, StateTxn, TableResume, resume::IDENTITY_PREFIX};
 use schemas::Plan;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The source's side of the flow.
 #[derive(Default)]
@@ -32,6 +33,8 @@ pub(crate) struct Ingest {
     pub reopen_at: Option<Timestamp>,
     /// The gap that a person must accept.
     pub gap: Option<(Option<SourcePosition>, String)>,
+    /// Acts that read tables again, in order.
+    pub again: VecDeque<Again>,
 }
 
 /// What the source is doing.

@@ -110,7 +110,7 @@ impl Inspect {
             table: table.clone(),
             schema: self.tables.current(table).map(|plan| plan.schema().clone()),
             ready: state.ready,
-            held: state.held.clone(),
+            held: state.question().map(Box::from),
         };
         self.tables.state.iter().map(view).collect()
     }

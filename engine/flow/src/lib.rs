@@ -9,6 +9,7 @@
 //!                                                 └───────────────────────── Acked, durable ◄──────────────────────┘
 //! ```
 
+mod again;
 mod apply;
 mod ask;
 mod bind;
@@ -29,6 +30,7 @@ mod ledger;
 mod marks;
 mod meta;
 mod query;
+mod readiness;
 mod records;
 mod recover;
 mod reopen;

@@ -1,7 +1,8 @@
 //! What people ask a running flow: answers hold names, counts and texts, never a patient's value.
 
 use crate::{
-    apply::Listed, hold, ingest::SourceState, input::Scope, ledger, meta::Phase, recover::Stage, step::Flow, stored,
+    apply::Listed, ingest::SourceState, input::Scope, ledger, meta::Phase, readiness, recover::Stage, step::Flow,
+    stored,
 };
 use model::{
     AggregateState, Answer, EntityName, EntryId, Incarnation, SourcePosition, SystemId, TableName, Timestamp, Unit,
@@ -134,7 +135,8 @@ impl Flow {
     /// Where everything stands.
     pub fn status(&self, state: &dyn StateTxn) -> Status {
         let listed = self.listed(state);
-        let held = self.tables.state.values().filter(|table| table.held.is_some()).count() + self.holds.iter().count();
+        let held =
+            self.tables.state.values().filter(|table| table.question().is_some()).count() + self.holds.iter().count();
         let map = match &self.map {
             // Its activation may still be ahead in the fold.
             None if self.stage != Stage::Live => Err("not known yet: the logs are being folded".to_string()),
@@ -229,8 +231,8 @@ impl Flow {
             add(format!("source:{}", self.config.source.system), question, &[Answer::Accept]);
         }
         for (table, one) in &self.tables.state {
-            if let Some(question) = &one.held {
-                add(format!("table:{table}"), question, hold::answers(one));
+            if let Some(question) = one.question() {
+                add(format!("table:{table}"), question, readiness::answers(table, &self.tables));
             }
         }
         // Going on with the map in force is an answer only where it fits the tables as they are now.

@@ -213,6 +213,7 @@ impl Flow {
         }
         self.work(room, state, &mut out);
         if self.stage == Stage::Live && !self.replaying {
+            self.read_again_if_quiet(&mut out);
             self.reopen_if_due(now, &mut out);
             self.deliver.pump(now, state, &mut out);
         }
@@ -374,19 +375,20 @@ impl Flow {
         out: &mut Vec<FlowOutput>,
     ) {
         let entries = match act {
-            Act::Activate { kind: Kind::Map, name, bytes } => self.fits_if_one_is_in_force(&name, &bytes).map(|()| {
+            Act::Activate { kind: kind @ Kind::Map, name, bytes } => {
                 let (hash, behaviour) = (Hash::of(&bytes), self.config.behaviour);
-                let kind = Kind::Map;
-                (vec![Entry::Activated(Activated { by, kind, name, hash, bytes, behaviour })], Then::Answer(token))
-            }),
+                self.activation(Activated { by, kind, name, hash, bytes, behaviour }, token)
+            }
             Act::Activate { kind, .. } => {
                 Err(Fault::new(Failure::Misconfigured, format!("{kind:?} cannot be activated yet"))
                     .cure("only maps are activated in this version"))
             }
             Act::Review { unit, answer } => self.review(by, unit, answer, reason, token, state),
-            Act::Control(act) => self.control(Control { by, act, reason }, token, out),
+            Act::Control(act) => self.control(Control { by, act, reason }, token),
         };
         match entries {
+            // It waits for the source to be quiet.
+            Ok((entries, _)) if entries.is_empty() => {}
             Ok((entries, then)) => {
                 self.append(entries, Class::Vital, then, out);
             }

@@ -1,10 +1,16 @@
 //! What the fold knows of the source's tables: their schemas, whether they were read whole, whether they are held.
 
-use crate::stored;
-use model::{Fingerprint, Incarnation, SourcePosition, TableName, TableSchema};
+use crate::{shadow::ShadowRow, stored};
+use model::{ColumnType, Fingerprint, Incarnation, SourcePosition, TableName, TableSchema};
 use ports::StateTxn;
 use schemas::{Plan, keys, wire_record};
 use std::{collections::BTreeMap, sync::Arc};
+
+/// The columns of a table's key, by name and type in key order: what a row's name is made of.
+pub(crate) fn key(schema: &TableSchema) -> impl Iterator<Item = (&str, ColumnType)> {
+    let columns = schema.key.iter().filter_map(|at| schema.columns.get(usize::from(*at)));
+    columns.map(|column| (&*column.name, column.ty))
+}
 
 /// All of them; a function of the journal, mirrored in the store under `meta`.
 #[derive(Default)]
@@ -28,6 +34,33 @@ pub(crate) struct TableState {
     pub accept_deletes: bool,
     /// A chunk of it was not folded: only another reading ends the hold.
     pub unread: bool,
+    /// Where the truncation lies whose rows became deletes, while a chunk that was read before it may still come.
+    pub expanded: Option<SourcePosition>,
+    /// In which life of the source's log, and where in it, its reading began last: what was told before may be outdated.
+    pub begun_in: Incarnation,
+    pub begun_at: Option<SourcePosition>,
+    /// The shapes that its rows may have since then.
+    pub shapes: Vec<Fingerprint>,
+    /// Why its rows say too little for the map in force, until they are read again.
+    pub short: Option<Box<str>>,
+    /// The shape by whose key its rows are known to the bindings.
+    pub keyed: Option<Fingerprint>,
+    /// Why rows under its present key may be other rows than those of that name so far, until a person answers.
+    pub rekeyed: Option<Box<str>>,
+    /// Its rows were forgotten: only a reading that begins after that makes it ready.
+    pub lost: bool,
+}
+
+impl TableState {
+    /// What a person must answer before its entities are decided.
+    pub(crate) fn question(&self) -> Option<&str> {
+        [&self.rekeyed, &self.held, &self.short].into_iter().flatten().next().map(|question| &**question)
+    }
+
+    /// Whether a row that is true up to there was told since the reading began: an older one may have changed unseen.
+    pub(crate) fn was_told(&self, row: &ShadowRow) -> bool {
+        self.begun_at.is_none_or(|at| row.as_of() >= (self.begun_in, at))
+    }
 }
 
 const NAME: &str = "tables";
@@ -56,12 +89,32 @@ impl Tables {
     /// Takes a schema into force.
     pub(crate) fn learn(&mut self, fingerprint: Fingerprint, schema: &TableSchema) {
         self.plans.entry(fingerprint).or_insert_with(|| Arc::new(Plan::new(schema)));
-        self.state.entry(schema.table.clone()).or_default().schema = Some(fingerprint);
+        let one = self.state.entry(schema.table.clone()).or_default();
+        one.schema = Some(fingerprint);
+        one.keyed.get_or_insert(fingerprint);
+        if !one.shapes.contains(&fingerprint) {
+            one.shapes.push(fingerprint);
+        }
+    }
+
+    /// Whether rows in this shape have the names that the bindings know them by.
+    pub(crate) fn names_as_bound(&self, schema: &TableSchema) -> bool {
+        let keyed = self.state.get(&schema.table).and_then(|one| self.plan(one.keyed?));
+        keyed.is_none_or(|keyed| key(keyed.schema()).eq(key(schema)))
+    }
+
+    /// Whether rows in this shape have the same names as those in the shape in force: others would be folded over them.
+    pub(crate) fn is_keyed_as_now(&self, fingerprint: Fingerprint, plan: &Plan) -> bool {
+        let current = self.state.get(&plan.schema().table).and_then(|one| one.schema);
+        current == Some(fingerprint)
+            || current
+                .and_then(|current| self.plan(current))
+                .is_some_and(|current| key(current.schema()).eq(key(plan.schema())))
     }
 
     /// Whether the table may be decided on.
     pub(crate) fn open_for_decisions(&self, table: &TableName) -> bool {
-        self.state.get(table).is_some_and(|state| state.ready && state.held.is_none())
+        self.state.get(table).is_some_and(|state| state.ready && state.question().is_none())
     }
 
     /// Writes all of it to the store.
@@ -100,4 +153,20 @@ struct One {
 
 wire_record!(Stored { schemas, tables });
 wire_record!(One { table, state });
-wire_record!(TableState { schema, ready, held, truncated, incarnation, accept_deletes, unread });
+wire_record!(TableState {
+    schema,
+    ready,
+    held,
+    truncated,
+    incarnation,
+    accept_deletes,
+    unread,
+    expanded,
+    begun_in,
+    begun_at,
+    shapes,
+    short,
+    keyed,
+    rekeyed,
+    lost
+});

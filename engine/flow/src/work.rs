@@ -29,6 +29,8 @@ pub(crate) enum Work {
     Release { cause: Box<str>, after: Box<[u8]> },
     /// The units that waited for a key are marked (J41).
     Wake { waits: UnitKey, after: Box<[u8]> },
+    /// The rows of a table whose names mean nothing any more go (J49).
+    Forget { table: TableName },
 }
 
 wire_union!(Work {
@@ -37,14 +39,17 @@ wire_union!(Work {
     2 Expand { table, incarnation, position, after },
     3 Release { cause, after },
     4 Wake { waits, after },
+    5 Forget { table },
 });
 
 const LEFT: &str = "work";
 
 impl Flow {
-    /// The present input has this to do before it is decided.
+    /// The present input has this to do, behind what it has already, before it is decided.
     pub(crate) fn begin_work(&mut self, work: Vec<Work>, state: &mut dyn StateTxn) {
-        stored::put(state, &keys::meta(LEFT), &work);
+        let mut left: Vec<Work> = stored::get(state, &keys::meta(LEFT)).unwrap_or_default();
+        left.extend(work);
+        stored::put(state, &keys::meta(LEFT), &left);
         self.place.phase = Phase::Work;
     }
 
@@ -98,6 +103,17 @@ impl Flow {
                         let (incarnation, position, schema) = (*incarnation, *position, row.schema);
                         self.delete(table.clone(), key, &Told { cite, incarnation, position, schema }, state);
                     }
+                }
+                more
+            }
+            Work::Forget { table } => {
+                let page = shadow::page(table, None, PAGE, state);
+                let more = page.len() == PAGE;
+                for (key, row) in page {
+                    state.delete(&keys::row(table, &key));
+                    let before = row.row.and_then(|bytes| Some((self.tables.plan(row.schema)?.clone(), bytes)));
+                    let changed = Changed { table: table.clone(), key, before, after: None };
+                    index::update(&self.indexes, &changed, state);
                 }
                 more
             }

@@ -52,6 +52,12 @@ impl World {
         !held.is_empty()
     }
 
+    /// Somebody wants a table to be read again that nobody asked about.
+    pub fn read_a_table_again(&mut self) {
+        let table = self.source.any_table();
+        self.answer(&format!("table:{table}"), Answer::ReadAgain);
+    }
+
     fn answer(&mut self, name: &str, answer: Answer) {
         if let Some(unit) = name.strip_prefix("unit:") {
             let (kind, id) = unit.split_once('/').expect("Type/id");

@@ -234,7 +234,14 @@ impl Source {
                 let id = self.any(OBSERVATION)?;
                 let mut values = self.rows[OBSERVATION][&id].clone();
                 values[5] = Value::Decimal(format!("{}.0", self.chance.below(200)).into());
-                Some(self.update(OBSERVATION, id, values))
+                if !self.wild {
+                    return Some(self.update(OBSERVATION, id, values));
+                }
+                // A large text that did not change: the log does not carry it.
+                self.rows[OBSERVATION].insert(id, values.clone());
+                values[9] = Value::Unchanged;
+                let change = RowChange::Update { before: None, after: self.row(OBSERVATION, &values) };
+                Some(self.told(OBSERVATION, change))
             }
             8 => {
                 let id = self.any(OBSERVATION)?;
@@ -249,6 +256,11 @@ impl Source {
                 Some(self.told(OBSERVATION, RowChange::Delete { before }))
             }
         }
+    }
+
+    pub(crate) fn any_table(&mut self) -> TableName {
+        let at = self.chance.below(self.plans.len() as u64) as usize;
+        self.plans[at].schema().table.clone()
     }
 
     pub(crate) fn fresh(&mut self) -> i64 {

@@ -43,7 +43,10 @@ impl Source {
             19 | 20 => {
                 let id = self.any(OBSERVATION)?;
                 let mut values = self.rows[OBSERVATION][&id].clone();
-                values[5] = Value::Decimal(REFUSED.into());
+                match self.chance.below(2) {
+                    0 => values[5] = Value::Decimal(REFUSED.into()),
+                    _ => values[9] = text(format!("N{}", self.chance.below(1_000))),
+                }
                 Some(self.update(OBSERVATION, id, values))
             }
             21 if self.chance.one_in(3) => {

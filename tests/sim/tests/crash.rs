@@ -122,6 +122,7 @@ fn wild(seed: u64) {
                 let unit = any_unit(&mut world);
                 world.target.delete(&unit);
             }
+            14 => world.read_a_table_again(),
             _ => {}
         }
     }

@@ -1,6 +1,7 @@
 //! The stage of a golden script: one flow, two logs and a store in memory; reads the inputs' words, prints the outputs.
 
 mod print;
+mod reading;
 mod words;
 
 use flow::{Act, Config, Flow, FlowInput, FlowOutput, Limits};
@@ -265,13 +266,16 @@ impl Stage {
     /// `legacy 0/1A00:1 insert patient 7 {mrn sex}[; ...], commit end 0/1A30`
     fn captured(&mut self, text: &str) -> Vec<Entry> {
         let text = text.strip_prefix("legacy").expect("the source's name").trim();
-        let (source, incarnation) = (model::SystemId::from("legacy"), Incarnation(1));
+        let (source, incarnation) = (model::SystemId::from("legacy"), Incarnation(self.incarnation()));
         if text == "identity" {
             let (position, prefix) = (words::position("0/1A00:0"), ports::resume::IDENTITY_PREFIX.into());
             return vec![Entry::Message { source, incarnation, position, prefix, content: Box::default() }];
         }
         if let Some(position) = text.strip_prefix("heartbeat ") {
             return vec![Entry::Heartbeat { source, incarnation, position: words::position(position.trim()) }];
+        }
+        if let Some(entries) = self.told_of_a_table(text) {
+            return entries;
         }
         let (rows, end) = match text.split_once(", commit end ") {
             Some((rows, end)) => (rows, Some(words::position(end.trim()))),

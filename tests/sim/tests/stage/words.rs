@@ -2,7 +2,8 @@
 
 use super::print::Names;
 use flow::Act;
-use model::{Answer, Cell, ColumnType, ControlAct, RowChange, SourcePosition, Value};
+use lockstep_sim::MAP;
+use model::{Answer, Cell, ColumnType, ControlAct, Kind, RowChange, SourcePosition, Value};
 use schemas::Plan;
 
 /// `0/1A00:1` as (commit LSN, ordinal), `0/1A30` as an end.
@@ -34,7 +35,8 @@ pub fn change<'p>(text: &str, plans: &'p [Plan]) -> (&'p Plan, RowChange) {
         .iter()
         .enumerate()
         .map(|(at, column)| match given.iter().find(|(name, _)| *name == &*column.name) {
-            _ if at == 0 => Value::Int(key),
+            _ if plan.schema().key.contains(&(at as u16)) => key_of(column.ty, key),
+            Some((_, Some("?"))) => Value::Unchanged,
             Some((_, value)) => value_of(column.ty, *value, &column.name),
             None if verb == "delete" => Value::Unchanged,
             None if column.ty == ColumnType::Bool => Value::Bool(false),
@@ -50,6 +52,10 @@ pub fn change<'p>(text: &str, plans: &'p [Plan]) -> (&'p Plan, RowChange) {
         other => panic!("no such change: {other}"),
     };
     (plan, change)
+}
+
+fn key_of(ty: ColumnType, key: i64) -> Value {
+    if ty == ColumnType::Int { Value::Int(key) } else { Value::Text(key.to_string().into()) }
 }
 
 fn value_of(ty: ColumnType, text: Option<&str>, column: &str) -> Value {
@@ -73,7 +79,7 @@ fn value_of(ty: ColumnType, text: Option<&str>, column: &str) -> Value {
     }
 }
 
-/// `accept gap`, `release CAUSE`, `answer table:public.patient expand`, `review A recreate`.
+/// `activate clinic sex=gender`, `accept gap`, `release CAUSE`, `answer table:public.patient expand`, `review A recreate`.
 pub fn act(text: &str, names: &mut Names) -> Act {
     let (verb, rest) = text.split_once(' ').expect("VERB REST");
     let answer = |word: &str| match word {
@@ -98,6 +104,17 @@ pub fn act(text: &str, names: &mut Names) -> Act {
         "review" => {
             let (unit, word) = rest.split_once(' ').expect("UNIT ANSWER");
             Act::Review { unit: names.unit(unit.rsplit('/').next().unwrap_or(unit)), answer: answer(word) }
+        }
+        // `activate clinic sex=gender`: the map with `=sex` in the place of the first.
+        "activate" => {
+            let (_, change) = rest.split_once(' ').unwrap_or((rest, ""));
+            let map = match change.split_once('=') {
+                Some((from, to)) => MAP
+                    .replace(&format!("={from} |"), &format!("={to} |"))
+                    .replace(&format!("many: [{from}]"), &format!("many: [{to}]")),
+                None => MAP.to_string(),
+            };
+            Act::Activate { kind: Kind::Map, name: "legacy".into(), bytes: map.into_bytes().into() }
         }
         other => panic!("no such act: {other}"),
     }
