@@ -216,6 +216,8 @@ async fn whatever_the_log_does_not_tell_is_found_at_the_next_open() {
         (format!("DROP TABLE a; CREATE TABLE a (id int8 PRIMARY KEY, v text, n int4); INSERT INTO a SELECT i, 'x', i FROM generate_series(1, 90) i; {alter} ADD TABLE a"), &a, true),
         ("ALTER TABLE a DROP CONSTRAINT a_pkey; INSERT INTO a VALUES (2000, 'keyless', 0); ALTER TABLE a ADD PRIMARY KEY (id)".to_owned(), &a, true),
         ("ALTER TABLE a ALTER v TYPE text USING upper(v)".to_owned(), &a, true),
+        ("ALTER TABLE a ALTER n TYPE numeric(5,1)".to_owned(), &a, true),
+        ("ALTER TABLE a ALTER n TYPE numeric(5,0)".to_owned(), &a, true),
         ("ALTER TABLE a ADD filled int4 DEFAULT 7".to_owned(), &a, true),
         ("ALTER TABLE a RENAME v TO w".to_owned(), &a, true),
         ("ALTER TABLE a DROP COLUMN filled, ADD filled int4".to_owned(), &a, true),
