@@ -21,13 +21,15 @@ pub const ANSWERS: [AnswerHelp; 6] = [
     },
     AnswerHelp {
         name: "read-again",
-        help: "Of a held table: read it again whole, in marked chunks; rows that are not there any more are found by their \
-               absence. When it was emptied and filled again, or what a chunk found looks like an accident",
+        help: "Of any captured table, held or not: read it again whole, in marked chunks; rows that are not there any more are \
+               found by their absence. When it was emptied and filled again, what a chunk found looks like an accident, or \
+               its key is as it was",
     },
     AnswerHelp {
         name: "accept",
         help: "Of a source: changes in the named interval may be missing; make a new slot and read every table again. Of a \
-               table: the many deletions that a chunk found are right. Of a unit: what the legacy rows say is written over \
+               table: the many deletions that a chunk found are right, or its new key names the same rows by the same values, \
+               as after a renaming. Of a unit: what the legacy rows say is written over \
                what stands at the target",
     },
     AnswerHelp {
@@ -71,6 +73,9 @@ pub fn answer(hold: &str, question: &str, name: &str) -> &'static str {
             "every row that was in it counts as deleted; the map's delete_means says what that means"
         }
         ("table", _, "read-again") => "read it again whole; rows that are gone are found by their absence",
+        ("table", question, "accept") if question.starts_with("its key was") => {
+            "the same values name the same rows as before: go on, and read it again whole"
+        }
         ("table", _, "accept") => "the deletions are right: fold them",
         ("entity", _, "release") => "go on with the map in force: it fits the table as it is now",
         ("unit", _, "recreate") => "make it again at the target, from what the legacy rows say now",

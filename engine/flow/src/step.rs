@@ -443,8 +443,8 @@ impl Flow {
         let mut all = self.halts.clone();
         // Holds are state: they stand here although another process was told of them, or nobody.
         for (table, one) in &self.tables.state {
-            if let Some(question) = &one.held {
-                all.entry(Scope::Table(table.clone())).or_insert_with(|| question.to_string());
+            if let Some(question) = one.question() {
+                all.entry(Scope::Table(table.clone())).or_insert_with(|| question.to_owned());
             }
         }
         for (entity, question) in self.holds.iter() {

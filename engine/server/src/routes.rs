@@ -197,6 +197,11 @@ async fn offered(api: &Api, hold: &str) -> Result<(String, Vec<model::Answer>), 
     {
         return Ok((question.into(), view.answers.to_vec()));
     }
+    // Any table that is captured may be read again.
+    let captured = api.handle.status().await?.source.tables.into_iter();
+    if hold.strip_prefix("table:").is_some_and(|name| captured.into_iter().any(|(table, ..)| table.as_str() == name)) {
+        return Ok(("nothing is asked".into(), vec![model::Answer::ReadAgain]));
+    }
     let known: Vec<&str> = held.iter().map(|item| &*item.name).collect();
     Err(no_such("nothing of this name is held", hold, &known, "lockstep held ls"))
 }

@@ -172,6 +172,8 @@ async fn an_act_carries_the_uid_of_the_peer_and_only_possible_answers_are_taken(
     assert_eq!(status, 200, "asking does nothing: {told}");
     let (status, told) = ask(&socket, "POST", "/held/answer", &answer("expand")).await;
     assert_eq!((status, told["entry"].as_str()), (200, Some("1:9")), "{told}");
+    // Once it is folded nothing is asked: reading again is possible all the same.
+    assert_eq!(ask(&socket, "POST", "/held/fits", &answer("read-again")).await.0, 200);
     let (status, told) = ask(&socket, "POST", "/activate", &json!({ "name": "legacy", "map": "map: x" })).await;
     assert_eq!(status, 200, "{told}");
     let probe = json!({ "system": "cloud", "profile": "sandbox", "findings": "the profile holds" });
