@@ -9,8 +9,8 @@ use crate::{
     wire_record, wire_symbols, wire_union,
 };
 use model::{
-    Acked, Activated, Answer, Bound, Chunk, CommitEnd, Control, ControlAct, Entry, Fingerprint, Header, Journaled,
-    Kind, Outcome, Principal, RowChange, RowEntry, SnapshotMark,
+    Acked, Activated, Answer, Bound, Chunk, CommitEnd, Control, ControlAct, Deployment, Entry, Fingerprint, Header,
+    Journaled, Kind, Outcome, PinnedLimits, Pins, Principal, RowChange, RowEntry, SnapshotMark,
 };
 
 /// The Avro schema of a journaled entry.
@@ -53,7 +53,7 @@ pub(crate) fn get_header(reader: &mut Reader<'_>) -> Result<Header, WireError> {
 }
 
 wire_union!(Entry {
-    0 Opened { binary, behaviour },
+    0 Opened { binary, behaviour, pins },
     1 Slot { source, incarnation, wanted },
     2 Snapshot { source, incarnation, mark },
     3 Chunk(chunk),
@@ -82,6 +82,17 @@ wire_union!(Entry {
 wire_union!(SnapshotMark {
     0 Started { tables, at },
     1 Ready { table, at },
+});
+
+wire_record!(Pins { deployment, limits });
+
+wire_record!(Deployment { pipeline, site, namespace, source, sink, stamp_uri });
+
+wire_record!(PinnedLimits {
+    step_units_max,
+    inferred_deletes_percent,
+    inferred_deletes_at_least,
+    waiting_age_max_seconds,
 });
 
 wire_record!(Chunk { source, incarnation, schema, number, key_from, key_to, rows, low, high });

@@ -79,7 +79,7 @@ impl Words {
 
     fn parts(&self, entry: &Entry) -> (&'static str, Option<SourcePosition>, String) {
         match entry {
-            Entry::Opened { binary, behaviour } => ("Opened", None, format!("{binary}, behaviour {behaviour}")),
+            Entry::Opened { binary, behaviour, .. } => ("Opened", None, format!("{binary}, behaviour {behaviour}")),
             Entry::Slot { wanted, incarnation, .. } => {
                 ("Slot", None, format!("wanted: {wanted}, incarnation {}", incarnation.0))
             }

@@ -2,8 +2,8 @@
 
 use crate::{config::Settings, error::CliError, exit::Exit};
 use journal::{Config, EntryCodec, EntryLog, LogReader, RecordCodec, Recovered, kernel_entropy};
-use model::{EntryId, Record};
-use ports::{Clock, Failure, Fault};
+use model::{Entry, EntryId, Record};
+use ports::{Clock, Failure, Fault, StateStore};
 use runtime::{DataLock, LockError, Stores, SystemClock};
 use std::time::{Duration, Instant};
 use store::RedbStore;
@@ -37,34 +37,61 @@ pub fn lock(settings: &Settings) -> Result<DataLock, CliError> {
 
 /// Opens everything for writing; whoever calls holds the lock.
 pub fn open(settings: &Settings) -> Result<Stores, Fault> {
-    let (journal, decisions) = recover(settings)?;
+    let Recoveries { journal, decisions, store } = recover(settings)?;
     let now = SystemClock.now();
     let journal = journal.open(log_config(settings), kernel_entropy(), now)?;
     let decisions = decisions.open(log_config(settings), kernel_entropy(), now)?;
     let term = journal.term();
-    let store = RedbStore::open(&settings.data("store"))?;
     Ok(Stores { journal: Box::new(journal), decisions: Box::new(decisions), term, store: Box::new(store) })
 }
 
 /// Opens the journal alone for writing; whoever calls holds the lock. Compared first, too: what a command appends would
 /// otherwise stand where entries are missing, and nobody would see the gap any more.
-pub fn open_journal(settings: &Settings) -> Result<EntryLog, Fault> {
-    let (journal, _) = recover(settings)?;
-    journal.open(log_config(settings), kernel_entropy(), SystemClock.now())
+pub fn open_journal(settings: &Settings) -> Result<(EntryLog, RedbStore), Fault> {
+    let Recoveries { journal, store, .. } = recover(settings)?;
+    Ok((journal.open(log_config(settings), kernel_entropy(), SystemClock.now())?, store))
 }
 
-/// Both logs as they lie there, compared before anything is cut or appended (J16).
-fn recover(settings: &Settings) -> Result<(Recovered<EntryCodec>, Recovered<RecordCodec>), Fault> {
+/// What lies in `data_dir`, not opened for writing yet.
+struct Recoveries {
+    journal: Recovered<EntryCodec>,
+    decisions: Recovered<RecordCodec>,
+    store: RedbStore,
+}
+
+/// Both logs and the store as they lie there, compared before anything is cut or appended (J16): an opening appends, and
+/// would fill the places of what is gone.
+fn recover(settings: &Settings) -> Result<Recoveries, Fault> {
     let journal = Recovered::<EntryCodec>::recover(&settings.data("journal"))?;
     let decisions = Recovered::<RecordCodec>::recover(&settings.data("decisions"))?;
-    compare(settings, journal.report().last, decisions.report().last)?;
-    Ok((journal, decisions))
+    let mut store = RedbStore::open(&settings.data("store"))?;
+    let (last, decided) = (journal.report().last, decisions.report().last);
+    compare(settings, last, decided)?;
+    let seq = |last: Option<EntryId>| last.map_or(0, |id| id.seq);
+    flow::tails_hold(&*store.view()?, seq(last), seq(decided))?;
+    if last.is_some() {
+        same_deployment(settings, &read_journal(settings)?)?;
+    }
+    Ok(Recoveries { journal, decisions, store })
+}
+
+/// Refuses a configuration that names another deployment than the one that wrote this journal: ids would be minted and
+/// stamps written that nobody recognises any more.
+pub fn same_deployment(settings: &Settings, journal: &EntryReader) -> Result<(), Fault> {
+    let first = journal.read(EntryId::new(1, 1), 1)?;
+    let Some(Entry::Opened { pins, .. }) = first.first().map(|first| &first.entry) else { return Ok(()) };
+    let here = settings.flow_config(flow::BEHAVIOUR).deployment();
+    let Some((name, now, before)) = here.differs(&pins.deployment) else { return Ok(()) };
+    let what = format!("{name} is `{now}` in the configuration, and `{before}` wrote the journal in data_dir");
+    let cure = format!("put {name} back; another deployment takes another data_dir (and another pipeline)");
+    Err(Fault::new(Failure::Misconfigured, what).cure(cure))
 }
 
 fn log_config(settings: &Settings) -> Config {
     let binary = concat!("lockstep ", env!("CARGO_PKG_VERSION"));
     let config = Config::new(binary, flow::BEHAVIOUR);
-    Config { segment_bytes: settings.segment_bytes, reserve_bytes: settings.reserve_bytes, ..config }
+    let (segment_bytes, reserve_bytes) = (settings.segment_bytes, settings.reserve_bytes);
+    Config { segment_bytes, reserve_bytes, pins: settings.flow_config(flow::BEHAVIOUR).pins(), ..config }
 }
 
 /// The journal for reading.

@@ -31,8 +31,13 @@ impl Flow {
     }
 
     /// An activation; tables that were captured without a column that the map uses are read again with it.
-    pub(crate) fn activation(&mut self, activated: Activated, token: u64) -> Result<(Vec<Entry>, Then), Fault> {
-        self.fits_if_one_is_in_force(&activated.name, &activated.bytes)?;
+    pub(crate) fn activation(
+        &mut self,
+        activated: Activated,
+        token: u64,
+        state: &dyn StateTxn,
+    ) -> Result<(Vec<Entry>, Then), Fault> {
+        self.fits_if_one_is_in_force(&activated.name, &activated.bytes, state)?;
         let map = self.compiled_now(&activated.name, &activated.bytes).ok();
         let short = map.map(|map| self.short_of(&map)).unwrap_or_default();
         let tables = short.into_iter().map(|(table, _)| table).collect();

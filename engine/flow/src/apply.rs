@@ -84,7 +84,8 @@ impl Flow {
             waiting::remove(id, state);
         }
         if let Verdict::Waiting(on) = &decision.verdict {
-            let due = Timestamp(self.place.at.0 + self.config.limits.waiting_age_max_seconds * 1_000_000);
+            let patience = i64::try_from(self.config.limits.waiting_age_max_seconds).unwrap_or(i64::MAX);
+            let due = Timestamp(self.place.at.0.saturating_add(patience.saturating_mul(1_000_000)));
             waiting::add(on, id, key, due, state);
         }
         if matches!(was, Some(Verdict::Waiting(_))) || matches!(decision.verdict, Verdict::Waiting(_)) {

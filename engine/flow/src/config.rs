@@ -61,7 +61,7 @@ pub struct Limits {
     /// .. but never fewer than this.
     pub inferred_deletes_at_least: u64,
     /// A unit that waits longer for a reference is held for a person.
-    pub waiting_age_max_seconds: i64,
+    pub waiting_age_max_seconds: u64,
 }
 
 impl Default for Limits {

@@ -110,8 +110,8 @@ impl Flow {
             }),
             Entry::Reviewed { unit, answer, .. } => self.reviewed(id, unit, *answer, state),
             Entry::Control(control) => self.controlled(&control.act, state, out),
-            Entry::Opened { .. }
-            | Entry::Message { .. }
+            Entry::Opened { pins, .. } => self.opened_with(pins, state),
+            Entry::Message { .. }
             | Entry::Heartbeat { .. }
             | Entry::Clock
             | Entry::Unbound { .. }

@@ -1,7 +1,7 @@
 //! Activations, controls and holds: what people put in force, stop, and answer (J9, J31, J47, J49).
 
 use crate::{
-    index,
+    heads, index,
     ingest::SourceState,
     input::{FlowOutput, Scope},
     ledger, reshape,
@@ -74,20 +74,21 @@ impl Flow {
         self.holds = Holds::load(state);
         if let Some(MapStored { name, hash, bytes, fits }) = stored::get(state, &keys::meta(MAP)) {
             self.map = Some(Active { name, hash, bytes, map: None });
-            if let Some(map) = self.compile(&fitting(fits, &self.tables), out) {
+            if let Some(map) = self.compile(&fitting(fits, &self.tables), state, out) {
                 self.indexes = index::wanted(&map);
             }
         }
     }
 
     /// A map that fits the tables gives way only to one that fits them too; the first may wait for its tables (J47).
-    pub(crate) fn fits_if_one_is_in_force(&self, name: &str, bytes: &[u8]) -> Result<(), Fault> {
-        if self.map.as_ref().is_none_or(|active| active.map.is_none()) {
-            return Ok(());
+    pub(crate) fn fits_if_one_is_in_force(&self, name: &str, bytes: &[u8], state: &dyn StateTxn) -> Result<(), Fault> {
+        let unfitting =
+            |what| Fault::new(Failure::Misconfigured, what).cure("lockstep check; the map before stays in force");
+        match compiled(name, bytes, &self.tables.schemas()) {
+            Ok(map) => heads::identities_stand(&map, state).map_err(unfitting),
+            Err(what) if self.map.as_ref().is_some_and(|active| active.map.is_some()) => Err(unfitting(what)),
+            Err(_) => Ok(()),
         }
-        compiled(name, bytes, &self.tables.schemas()).map(drop).map_err(|what| {
-            Fault::new(Failure::Misconfigured, what).cure("lockstep check; the map before stays in force")
-        })
     }
 
     /// A map is in force from here on: every unit of its open entities is mapped with it.
@@ -107,7 +108,7 @@ impl Flow {
     /// Compiles the map in force against the tables as they are now, and marks what it makes.
     pub(crate) fn put_in_force(&mut self, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
         let tables = self.tables.schemas();
-        let compiled = self.compile(&tables, out);
+        let compiled = self.compile(&tables, state, out);
         if let Some(Active { name, hash, bytes, .. }) = &self.map {
             let fits = if compiled.is_some() { tables.into_values().collect() } else { Vec::new() };
             let stored = MapStored { name: name.clone(), hash: *hash, bytes: bytes.clone(), fits };
@@ -115,6 +116,7 @@ impl Flow {
         }
         let Some(map) = compiled else { return };
         self.hold_short(&map, state);
+        heads::remember(&map, state);
         self.indexes = index::wanted(&map);
         self.begin_work(index::rebuild(&self.indexes), state);
         let closed = self.closed_entities();
@@ -126,9 +128,19 @@ impl Flow {
     }
 
     /// None: the map does not fit these tables; what is missing stands among the halts, once every table was seen.
-    fn compile(&mut self, tables: &BTreeMap<TableName, TableSchema>, out: &mut Vec<FlowOutput>) -> Option<Arc<Map>> {
+    fn compile(
+        &mut self,
+        tables: &BTreeMap<TableName, TableSchema>,
+        state: &dyn StateTxn,
+        out: &mut Vec<FlowOutput>,
+    ) -> Option<Arc<Map>> {
         let active = self.map.as_mut()?;
-        match compiled(&active.name, &active.bytes, tables) {
+        let fitting = compiled(&active.name, &active.bytes, tables);
+        if let Some(Err(what)) = fitting.as_ref().ok().map(|map| heads::identities_stand(map, state)) {
+            self.halt(Scope::Map, what, out);
+            return None;
+        }
+        match fitting {
             Ok(map) => {
                 active.map = Some(map.clone());
                 self.go_on(Scope::Map, out);
@@ -360,7 +372,10 @@ pub(crate) fn ends_at(entry: &Entry) -> Option<model::SourcePosition> {
 /// The map in force of a state, or why there is none.
 pub(crate) fn map_in_force(tables: &Tables, state: &dyn StateTxn) -> Result<Arc<Map>, String> {
     match stored::get(state, &keys::meta(MAP)) {
-        Some(MapStored { name, bytes, fits, .. }) => compiled(&name, &bytes, &fitting(fits, tables)),
+        Some(MapStored { name, bytes, fits, .. }) => {
+            let map = compiled(&name, &bytes, &fitting(fits, tables))?;
+            heads::identities_stand(&map, state).map(|()| map)
+        }
         None => Err("no map is in force; lockstep activate".into()),
     }
 }

@@ -46,10 +46,13 @@ impl Flow {
     ) {
         self.place = stored::get(state, &keys::meta(PLACE)).unwrap_or_default();
         (self.term, self.journal_tail, self.decisions_tail) = (term, journal, decisions);
-        if let Err(fault) = compare(&self.place, journal, decisions) {
+        // Each log ends with this opening's own `Opened`, which no state has folded.
+        let (journal_before, decisions_before) = (journal.seq.saturating_sub(1), decisions.seq.saturating_sub(1));
+        if let Err(fault) = compare(&self.place, journal_before, decisions_before) {
             out.push(FlowOutput::Corrupt(fault));
             return;
         }
+        self.load_pins(state);
         self.tables = Tables::load(state);
         self.load_map_and_holds(state, out);
         self.next_timer = waiting::next_due(state);
@@ -212,8 +215,14 @@ impl Flow {
     }
 }
 
-/// Which tail may be ahead of which (J16). Each log ends with this opening's own `Opened`, which no state has folded.
-fn compare(place: &Place, journal: EntryId, decisions: EntryId) -> Result<(), Fault> {
+/// Whether a state stands at or behind the tails of logs that were recovered and not opened yet: an opening appends, and
+/// would fill the places of what is gone (J16).
+pub fn tails_hold(state: &dyn StateTxn, journal: u64, decisions: u64) -> Result<(), Fault> {
+    compare(&stored::get(state, &keys::meta(PLACE)).unwrap_or_default(), journal, decisions)
+}
+
+/// Which tail may be ahead of which (J16).
+fn compare(place: &Place, journal: u64, decisions: u64) -> Result<(), Fault> {
     let behind = |what: &str, tail: u64, known: u64| {
         let what =
             format!("{what} ends at {tail}, but the state was folded through {known}: acknowledged bytes are gone");
@@ -221,7 +230,6 @@ fn compare(place: &Place, journal: EntryId, decisions: EntryId) -> Result<(), Fa
             .cure(format!("restore entries {} to {known} from a backup; nothing was sent or confirmed", tail + 1))
     };
     let folded = place.input.seq - u64::from(place.phase == Phase::Fresh);
-    let (journal, decisions) = (journal.seq.saturating_sub(1), decisions.seq.saturating_sub(1));
     if folded.max(place.ledger) > journal {
         return Err(behind("the journal", journal, folded.max(place.ledger)));
     }

@@ -377,7 +377,7 @@ impl Flow {
         let entries = match act {
             Act::Activate { kind: kind @ Kind::Map, name, bytes } => {
                 let (hash, behaviour) = (Hash::of(&bytes), self.config.behaviour);
-                self.activation(Activated { by, kind, name, hash, bytes, behaviour }, token)
+                self.activation(Activated { by, kind, name, hash, bytes, behaviour }, token, state)
             }
             Act::Activate { kind, .. } => {
                 Err(Fault::new(Failure::Misconfigured, format!("{kind:?} cannot be activated yet"))

@@ -2,6 +2,7 @@
 //!
 //! The log never looks into a body by itself.
 
+use crate::log::Config;
 use model::{Entry, Fingerprint, Header, Journaled, Record, Recorded, SystemId};
 use ports::Resume;
 use std::collections::BTreeMap;
@@ -32,7 +33,7 @@ pub trait Codec: Send + 'static {
     fn body(stored: &Self::Stored) -> &Self::Body;
 
     /// The body that the log appends when it is opened for writing (J42).
-    fn opened(binary: &str, behaviour: u32) -> Self::Body;
+    fn opened(config: &Config) -> Self::Body;
 
     /// Folds one body into the resume of its source; does nothing for the decisions log.
     fn fold(resumes: &mut Resumes, body: &Self::Body);
@@ -66,8 +67,9 @@ impl Codec for EntryCodec {
         &stored.entry
     }
 
-    fn opened(binary: &str, behaviour: u32) -> Entry {
-        Entry::Opened { binary: binary.into(), behaviour }
+    fn opened(config: &Config) -> Entry {
+        let Config { binary, behaviour, pins, .. } = config.clone();
+        Entry::Opened { binary, behaviour, pins }
     }
 
     fn fold(resumes: &mut Resumes, body: &Entry) {
@@ -107,8 +109,8 @@ impl Codec for RecordCodec {
         &stored.record
     }
 
-    fn opened(binary: &str, behaviour: u32) -> Record {
-        Record::Opened { binary: binary.into(), behaviour }
+    fn opened(config: &Config) -> Record {
+        Record::Opened { binary: config.binary.clone(), behaviour: config.behaviour }
     }
 
     fn fold(_: &mut Resumes, _: &Record) {}

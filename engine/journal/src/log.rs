@@ -16,7 +16,7 @@ use crate::{
     spare::Spare,
     tail::{Mark, TailFile},
 };
-use model::{EntryId, Hash, SystemId, Term, Timestamp, WriterId};
+use model::{EntryId, Hash, Pins, SystemId, Term, Timestamp, WriterId};
 use ports::{Appended, Class, Fault, Journal, Resume};
 use std::{collections::BTreeMap, marker::PhantomData, path::PathBuf, sync::Arc};
 
@@ -36,12 +36,15 @@ pub struct Config {
     pub binary: Box<str>,
     /// This binary's behaviour number, for `Opened` (J38).
     pub behaviour: u32,
+    /// What it decides by, for the journal's `Opened` (J38).
+    pub pins: Pins,
 }
 
 impl Config {
     /// The defaults.
     pub fn new(binary: impl Into<Box<str>>, behaviour: u32) -> Config {
-        Config { segment_bytes: 64 << 20, reserve_bytes: 64 << 20, spare_ahead: true, binary: binary.into(), behaviour }
+        let (binary, pins) = (binary.into(), Pins::default());
+        Config { segment_bytes: 64 << 20, reserve_bytes: 64 << 20, spare_ahead: true, binary, behaviour, pins }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::{
     codec::{Codec, Resumes},
+    log::Config,
     reader::WRITER,
 };
 use model::{EntryId, Header, SystemId, Term, Timestamp};
@@ -14,8 +15,7 @@ use std::{collections::BTreeMap, marker::PhantomData, sync::Arc};
 /// A log in memory.
 pub struct MemoryLog<C: Codec> {
     bodies: Vec<Box<[u8]>>,
-    binary: Box<str>,
-    behaviour: u32,
+    config: Config,
     term: Term,
     appended_at: Timestamp,
     resumes: Resumes,
@@ -30,8 +30,7 @@ impl<C: Codec> MemoryLog<C> {
     pub fn create(binary: &str, behaviour: u32, now: Timestamp) -> MemoryLog<C> {
         let mut log = MemoryLog {
             bodies: Vec::new(),
-            binary: binary.into(),
-            behaviour,
+            config: Config::new(binary, behaviour),
             term: Term(0),
             appended_at: Timestamp(i64::MIN),
             resumes: Resumes::new(),
@@ -55,7 +54,7 @@ impl<C: Codec> MemoryLog<C> {
             let stored = C::decode(bytes).expect("the same codec wrote it");
             C::fold(&mut self.resumes, C::body(&stored));
         }
-        let opened = C::opened(&self.binary, self.behaviour);
+        let opened = C::opened(&self.config);
         self.push(&opened, now.max(self.appended_at));
     }
 

@@ -112,7 +112,7 @@ impl<C: Codec> Recovered<C> {
         for (first_seq, at) in &found.marks {
             index.add_batch(last_segment, *first_seq, *at);
         }
-        let opened = C::opened(&config.binary, config.behaviour);
+        let opened = C::opened(&config);
         let mut log = EmbeddedLog {
             index,
             last_segment,

@@ -151,7 +151,7 @@ fn a_real_directory_keeps_its_files_and_a_reader_sees_them_beside_the_writer() {
     assert_eq!(found, all[29]);
     assert_eq!((place.batch_first.seq, place.batch_last.seq, place.segment.0), (22, 41, 1));
     assert_eq!(reader.locate(EntryId::new(1, 2_404)).unwrap(), None);
-    let opened = Entry::Opened { binary: "lockstep test".into(), behaviour: 7 };
+    let opened = Entry::Opened { binary: "lockstep test".into(), behaviour: 7, pins: Default::default() };
     assert_eq!((&all[0].entry, &all[801].entry), (&opened, &opened));
 }
 

@@ -16,6 +16,7 @@ use crate::{
     json::Json,
     key::RowKey,
     outcome::Acked,
+    pins::Pins,
     position::{Incarnation, SourcePosition},
     value::{Row, TableSchema},
 };
@@ -39,8 +40,8 @@ pub struct Journaled {
 /// One entry of the journal.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Entry {
-    /// The log was opened for writing: a new term, by this binary with this behaviour number (J38, J42).
-    Opened { binary: Box<str>, behaviour: u32 },
+    /// The log was opened for writing: a new term, by this binary with this behaviour number and what it decides by (J38, J42).
+    Opened { binary: Box<str>, behaviour: u32, pins: Pins },
     /// A slot of this name is about to be made; whatever stands there now holds nothing of ours (J6).
     Slot { source: SystemId, incarnation: Incarnation, wanted: Box<str> },
     /// A step of the first read.

@@ -27,6 +27,7 @@ pub mod id;
 pub mod json;
 pub mod key;
 pub mod outcome;
+pub mod pins;
 pub mod position;
 pub mod record;
 mod scalar;
@@ -49,6 +50,7 @@ pub use id::{
 pub use json::{Json, JsonError, JsonErrorKind};
 pub use key::RowKey;
 pub use outcome::{Acked, Outcome};
+pub use pins::{Deployment, PinnedLimits, Pins};
 pub use position::{Incarnation, SourcePosition};
 pub use record::{Mark, Record, Recorded};
 pub use state::{AggregateState, Presence};

@@ -7,6 +7,7 @@ mod faults;
 mod hapi;
 mod kills;
 mod looping;
+mod opening;
 mod peers;
 mod points;
 mod publishing;

@@ -22,6 +22,7 @@ use model::{
     Decided, Entry, EntryId, Header, Journaled, Kind, Outcome, Principal, Record, Recorded, SourcePosition, Term,
     Timestamp,
 };
+pub use people::activate_text;
 use ports::{Appended, Class, NotApplied, Resume, SinkReply, StateStore, StateTxn};
 use source::Source;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -150,7 +151,8 @@ impl World {
         self.terms += 1;
         let opened = || ("test".into(), flow::BEHAVIOUR);
         let (binary, behaviour) = opened();
-        let journal = self.journal_append(&[Entry::Opened { binary, behaviour }]).last;
+        let pins = self.config().pins();
+        let journal = self.journal_append(&[Entry::Opened { binary, behaviour, pins }]).last;
         let (binary, behaviour) = opened();
         let decisions = self.record_append(&[Record::Opened { binary, behaviour }]).last;
         let mut resume = Resume::default();
@@ -413,7 +415,10 @@ impl World {
     pub(crate) fn replay_of(&self, journal: &[Journaled]) -> Vec<Decided> {
         let disk = MemoryDisk::default();
         let mut store = MemoryStore::open(&disk);
-        let mut flow = Flow::replaying(self.config());
+        // What decides is in the logs: neither limits nor panicked inputs are told.
+        let quarantine = self.decisions.iter().filter_map(flow::quarantined).collect();
+        let limits = Limits { effects_ahead_max: usize::MAX, ..Limits::default() };
+        let mut flow = Flow::replaying(Config { quarantine, ..config(limits) });
         let tail = EntryId::new(1, journal.len() as u64);
         let open =
             FlowInput::Open { journal: tail, decisions: EntryId::new(1, 1), term: Term(1), resume: Resume::default() };

@@ -2,11 +2,19 @@
 
 use crate::{MAP, World, nurse};
 use flow::{Act, FlowInput};
-use model::{Answer, ControlAct, Kind, ResourceType, SourcePosition, Unit, UnitId};
+use model::{Answer, ControlAct, EntryId, Kind, ResourceType, SourcePosition, Unit, UnitId};
 use ports::{Failure, Fault, OpenFault, Resume, StateStore};
 
 pub(crate) fn gap(resume: &Resume) -> OpenFault {
     OpenFault::Gap { passed: resume.passed, slot: None, what: "the slot is gone".into(), plan: "a new one".into() }
+}
+
+/// Activates this map, runs to rest, and gives what the flow answered.
+pub fn activate_text(world: &mut World, text: &str) -> Result<EntryId, Fault> {
+    world.answers.clear();
+    world.act(Act::Activate { kind: Kind::Map, name: "legacy".into(), bytes: text.as_bytes().into() });
+    world.drain();
+    world.answers.pop().expect("an activation is answered")
 }
 
 impl World {

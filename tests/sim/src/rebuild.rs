@@ -1,7 +1,7 @@
 //! The state is a cache of the logs: folded from nothing it is the same, byte by byte (J19).
 
-use crate::World;
-use flow::{Flow, FlowInput, FlowOutput};
+use crate::{World, config};
+use flow::{Flow, FlowInput, FlowOutput, Limits};
 use model::{EntryId, Term, Timestamp};
 use ports::{Resume, StateStore, StateTxn};
 use schemas::keys;
@@ -24,7 +24,7 @@ fn content(state: &dyn StateTxn) -> Content {
 impl World {
     pub(crate) fn rebuilds_to_the_same_state(&mut self) {
         let mut store = MemoryStore::open(&MemoryDisk::default());
-        let mut flow = Flow::new(self.config());
+        let mut flow = Flow::new(config(Limits::default()));
         let (journal, decisions) = (self.journal.len() as u64, self.decisions.len() as u64);
         let open = FlowInput::Open {
             journal: EntryId::new(1, journal),

@@ -1,8 +1,9 @@
 //! `activate`: puts the map in force, as an entry with its bytes and who did it (J47).
 
 use crate::{args::Activate, client, config::Settings, error::CliError, exit::Exit, map, output::Output, stores};
+use mapping::Map;
 use model::{Activated, Entry, Hash, Kind};
-use ports::{Class, Clock, Journal};
+use ports::{Class, Clock, Journal, StateStore};
 use runtime::SystemClock;
 use serde_json::json;
 use std::sync::Arc;
@@ -24,9 +25,11 @@ pub fn run(settings: &Settings, args: &Activate, output: Output) -> Result<Exit,
         let warning = format!("{warning}: {fault}");
         output.say(json!({ "warning": warning }), || format!("warning: {warning}"));
     }
-    if !tables.is_empty() {
-        map::compile(settings, &file, &tables).map_err(|faults| CliError::Faults(Exit::Usage, faults))?;
-    }
+    let compiled = if tables.is_empty() {
+        None
+    } else {
+        Some(map::compile(settings, &file, &tables).map_err(|faults| CliError::Faults(Exit::Usage, faults))?)
+    };
     let running = client::is_running(settings);
     let before = map::in_force(settings)?;
     if before == Some(file.hash) {
@@ -38,7 +41,7 @@ pub fn run(settings: &Settings, args: &Activate, output: Output) -> Result<Exit,
         // A rehearsal that could look at nothing has not been one.
         return Ok(missed.filter(|_| checked == "nothing").map_or(Exit::Done, |fault| Exit::of(&fault)));
     }
-    let entry = if running { ask(settings, &file)? } else { append(settings, &file)? };
+    let entry = if running { ask(settings, &file)? } else { append(settings, &file, compiled.as_ref())? };
     say(output, before, &file, checked, Some(&entry), "is in force");
     Ok(Exit::Done)
 }
@@ -61,9 +64,12 @@ fn ask(settings: &Settings, file: &map::MapFile) -> Result<String, CliError> {
     Ok(answer["entry"].as_str().unwrap_or_default().to_owned())
 }
 
-fn append(settings: &Settings, file: &map::MapFile) -> Result<String, CliError> {
+fn append(settings: &Settings, file: &map::MapFile, map: Option<&Map>) -> Result<String, CliError> {
     let _lock = stores::lock(settings)?;
-    let mut journal = stores::open_journal(settings)?;
+    let (mut journal, mut store) = stores::open_journal(settings)?;
+    if let Some(map) = map {
+        flow::identities_stand(map, &*store.view()?).map_err(|what| CliError::new(Exit::Usage, what, ""))?;
+    }
     let activated = Entry::Activated(Activated {
         by: server::principal_of_process("lockstep activate"),
         kind: Kind::Map,

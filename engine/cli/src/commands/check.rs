@@ -88,7 +88,7 @@ fn enter(settings: &Settings, findings: String) -> Result<String, CliError> {
         return Ok(answer["entry"].as_str().unwrap_or_default().to_owned());
     }
     let _lock = stores::lock(settings)?;
-    let mut journal = stores::open_journal(settings)?;
+    let (mut journal, _) = stores::open_journal(settings)?;
     let control = Entry::Control(Control {
         by: server::principal_of_process("lockstep check --probe"),
         act: ControlAct::Probed { system, profile: profile.into(), findings: findings.into() },

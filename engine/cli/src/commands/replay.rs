@@ -25,7 +25,12 @@ use store::{MemoryDisk, MemoryStore};
 pub fn run(settings: &Settings, command: &Replay, output: Output) -> Result<Exit, CliError> {
     let Replay::Check = command;
     let (journal, decisions) = (stores::read_journal(settings)?, stores::read_decisions(settings)?);
+    stores::same_deployment(settings, &journal)?;
     let mut flow = settings.flow_config(flow::BEHAVIOUR);
+    stores::visit(&decisions, EntryId::new(1, 1), |recorded| {
+        flow.quarantine.extend(flow::quarantined(&recorded));
+        true
+    })?;
     flow.limits.effects_ahead_max = usize::MAX;
     let store = Box::new(MemoryStore::open(&MemoryDisk::default()));
     let mut dry = Dry::open(Flow::replaying(flow), store, (&journal, &decisions))?.ok_or_else(dry::empty)?;

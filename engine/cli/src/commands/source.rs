@@ -15,7 +15,7 @@ pub fn run(settings: &Settings, command: &Source, output: Output) -> Result<Exit
     }
     let _lock = stores::lock(settings)?;
     // Opened first: what is removed and cannot be written down would be an act without an entry.
-    let mut journal = stores::open_journal(settings)?;
+    let (mut journal, _) = stores::open_journal(settings)?;
     let removed = client::block_on(async { connect::source(settings)?.remove().await.map_err(CliError::from) })??;
     let control = Entry::Control(Control {
         by: server::principal_of_process("lockstep source drop"),

@@ -27,10 +27,18 @@ impl Drop for Beside {
 pub fn run(settings: &Settings, command: &State, output: Output) -> Result<Exit, CliError> {
     let State::Rebuild { dry_run } = command;
     let _lock = stores::lock(settings)?;
-    let before = RedbStore::open(&settings.data("store")).and_then(|mut store| state_hash(&*store.view()?)).ok();
-    // A state that cannot be folded again is not thrown away.
+    // A state that cannot be folded again is not thrown away, nor one that alone knows what the logs have lost (J16).
     let (journal, decisions) = (stores::read_journal(settings)?, stores::read_decisions(settings)?);
     let tail = journal.tail()?.ok_or_else(dry::empty)?;
+    stores::same_deployment(settings, &journal)?;
+    let before = match RedbStore::open(&settings.data("store")) {
+        Ok(mut store) => {
+            let view = store.view()?;
+            flow::tails_hold(&*view, tail.seq, decisions.tail()?.map_or(0, |id| id.seq))?;
+            state_hash(&*view).ok()
+        }
+        Err(_) => None,
+    };
     let beside = dry_run.then(|| Beside(settings.data("store.dry-run")));
     let place = beside.as_ref().map_or_else(|| settings.data("store"), |beside| beside.0.clone());
     let store = Box::new(RedbStore::create(&place)?);

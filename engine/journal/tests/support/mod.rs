@@ -254,7 +254,7 @@ impl Codec for BlobCodec {
     fn body(stored: &(Header, Blob)) -> &Blob {
         &stored.1
     }
-    fn opened(_: &str, _: u32) -> Blob {
+    fn opened(_: &Config) -> Blob {
         Blob(u64::MAX, 0)
     }
     fn fold(_: &mut lockstep_journal::Resumes, _: &Blob) {}

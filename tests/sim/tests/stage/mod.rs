@@ -179,7 +179,8 @@ impl Stage {
     fn open(&mut self) -> Vec<String> {
         self.term += 1;
         let (binary, behaviour): (Box<str>, _) = ("test".into(), flow::BEHAVIOUR);
-        let journal = self.append(&[Entry::Opened { binary: binary.clone(), behaviour }]).last;
+        let pins = config(self.limits).pins();
+        let journal = self.append(&[Entry::Opened { binary: binary.clone(), behaviour, pins }]).last;
         let decisions = self.record(&[Record::Opened { binary, behaviour }]).last;
         let mut resume = Resume::default();
         self.journal.iter().for_each(|entry| resume.fold(&entry.entry));
