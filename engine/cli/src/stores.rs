@@ -20,7 +20,7 @@ pub type RecordReader = LogReader<RecordCodec>;
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 const LOCK_RETRY: Duration = Duration::from_millis(20);
 
-/// Takes `data_dir` for this process.
+/// Takes `data_dir` for this process, if the configuration names the deployment that wrote what lies there.
 pub fn lock(settings: &Settings) -> Result<DataLock, CliError> {
     let since = Instant::now();
     let taken = loop {
@@ -29,10 +29,13 @@ pub fn lock(settings: &Settings) -> Result<DataLock, CliError> {
             taken => break taken,
         }
     };
-    taken.map_err(|error| match error {
+    let lock = taken.map_err(|error| match error {
         LockError::Held { .. } => CliError::new(Exit::NotRunning, error.to_string(), "lockstep status"),
         LockError::Io { .. } => CliError::new(Exit::Usage, error.to_string(), ""),
-    })
+    })?;
+    // What cannot be read here is judged by whoever opens it.
+    read_journal(settings).map_or(Ok(()), |journal| same_deployment(settings, &journal))?;
+    Ok(lock)
 }
 
 /// Opens everything for writing; whoever calls holds the lock.
@@ -69,22 +72,19 @@ fn recover(settings: &Settings) -> Result<Recoveries, Fault> {
     compare(settings, last, decided)?;
     let seq = |last: Option<EntryId>| last.map_or(0, |id| id.seq);
     flow::tails_hold(&*store.view()?, seq(last), seq(decided))?;
-    if last.is_some() {
-        same_deployment(settings, &read_journal(settings)?)?;
-    }
     Ok(Recoveries { journal, decisions, store })
 }
 
 /// Refuses a configuration that names another deployment than the one that wrote this journal: ids would be minted and
 /// stamps written that nobody recognises any more.
-pub fn same_deployment(settings: &Settings, journal: &EntryReader) -> Result<(), Fault> {
-    let first = journal.read(EntryId::new(1, 1), 1)?;
+pub fn same_deployment(settings: &Settings, journal: &EntryReader) -> Result<(), CliError> {
+    let first = journal.read(EntryId::new(1, 1), 1).unwrap_or_default();
     let Some(Entry::Opened { pins, .. }) = first.first().map(|first| &first.entry) else { return Ok(()) };
     let here = settings.flow_config(flow::BEHAVIOUR).deployment();
     let Some((name, now, before)) = here.differs(&pins.deployment) else { return Ok(()) };
     let what = format!("{name} is `{now}` in the configuration, and `{before}` wrote the journal in data_dir");
     let cure = format!("put {name} back; another deployment takes another data_dir (and another pipeline)");
-    Err(Fault::new(Failure::Misconfigured, what).cure(cure))
+    Err(CliError::new(Exit::Usage, what, cure))
 }
 
 fn log_config(settings: &Settings) -> Config {

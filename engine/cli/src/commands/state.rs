@@ -30,7 +30,6 @@ pub fn run(settings: &Settings, command: &State, output: Output) -> Result<Exit,
     // A state that cannot be folded again is not thrown away, nor one that alone knows what the logs have lost (J16).
     let (journal, decisions) = (stores::read_journal(settings)?, stores::read_decisions(settings)?);
     let tail = journal.tail()?.ok_or_else(dry::empty)?;
-    stores::same_deployment(settings, &journal)?;
     let before = match RedbStore::open(&settings.data("store")) {
         Ok(mut store) => {
             let view = store.view()?;
