@@ -14,7 +14,7 @@ use crate::{
 };
 use mapping::Map;
 use model::{Activated, Answer, Entry, SnapshotMark, TableName};
-use ports::{Class, Failure, Fault};
+use ports::{Class, Failure, Fault, StateTxn};
 use std::sync::Arc;
 
 /// An act that waits until the source gives nothing more.
