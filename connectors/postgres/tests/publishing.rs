@@ -288,3 +288,24 @@ async fn a_crash_between_the_start_and_what_it_began_under_reads_once_more() {
     assert_eq!(equals_source(&mut capture).await.inferred, 6);
     assert_eq!(reopened(&mut capture).await, []);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_key_comes_as_another_shape_behind_a_new_reading() {
+    let Some((setup, mut capture)) = captured(TABLES, &BOTH).await else { return };
+    for sql in [
+        "ALTER TABLE a ALTER n SET NOT NULL",
+        "CREATE UNIQUE INDEX a_n ON a (n)",
+        "ALTER TABLE a REPLICA IDENTITY USING INDEX a_n",
+        "UPDATE a SET v = 'changed' WHERE id = 5",
+    ] {
+        setup.run(sql).await;
+    }
+    noticed(&mut capture, "public.a: its key").await;
+    assert_eq!(reopened(&mut capture).await, [TableName::from("public.a")]);
+    let last = capture.journal.iter().rev().find_map(|entry| match entry {
+        Entry::Schema { schema, .. } if schema.table.as_str() == "public.a" => Some(schema.clone()),
+        _ => None,
+    });
+    let schema = last.expect("its shape was told");
+    assert_eq!(schema.key.iter().map(|at| &*schema.columns[usize::from(*at)].name).collect::<Vec<_>>(), ["n"]);
+}
