@@ -7,6 +7,7 @@ use crate::{
     error::CliError,
     exit::Exit,
     first_start,
+    output::alarm,
     progress::Progress,
     stores,
 };
@@ -32,6 +33,7 @@ pub fn run(settings: Settings, args: &Run, json: bool) -> Result<Exit, CliError>
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
+    plaintext(&settings, args.accept_plaintext_journal, form)?;
     let _lock = stores::lock(&settings)?;
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
     let tokio = tokio.map_err(|error| CliError::new(Exit::Ours, format!("no runtime: {error}"), ""))?;
@@ -52,6 +54,26 @@ pub fn run(settings: Settings, args: &Run, json: bool) -> Result<Exit, CliError>
         Ended::Failed(fault) => Err(CliError::Fault(Exit::of_run(&fault), fault)),
         Ended::Broken(fault) => Err(CliError::Fault(Exit::Ours, fault)),
     }
+}
+
+/// Real patients lie in the journal as they are: somebody has to say that this is accepted (clinical U1).
+fn plaintext(settings: &Settings, accepted: bool, form: LogForm) -> Result<(), CliError> {
+    if settings.source.table.get("synthetic").and_then(toml::Value::as_bool).unwrap_or(false) {
+        return Ok(());
+    }
+    let what = format!("the journal in {} is not encrypted at rest yet", settings.data_dir.display());
+    if !accepted {
+        let what = format!("{what}, and the source {} is not marked `synthetic = true`", settings.source.system);
+        let cure = "put data_dir on an encrypted disk and say --accept-plaintext-journal; or mark a source without real \
+                    patients";
+        return Err(CliError::new(Exit::Usage, what, cure));
+    }
+    let what = format!("{what}: whoever reads its disk reads the patients");
+    match form {
+        LogForm::Text => eprintln!("{}: {what}", alarm("PLAINTEXT")),
+        LogForm::Json => tracing::warn!("{what}"),
+    }
+    Ok(())
 }
 
 async fn pipeline(
