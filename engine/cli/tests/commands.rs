@@ -19,6 +19,7 @@ fn clinic() -> tempfile::TempDir {
     fs::write(dir.path().join("secrets/token"), "canary-token\n").unwrap();
     // Nobody listens there; no certificate is needed to find out.
     replace(dir.path(), "ca_file = ", "# ca_file = ");
+    replace(dir.path(), "synthetic = false", "synthetic = true");
     replace(dir.path(), "127.0.0.1:5432/ehr?sslmode=verify-full", "127.0.0.1:1/ehr?sslmode=disable");
     replace(dir.path(), "https://fhir.hospital.example/r4", "http://127.0.0.1:1/fhir");
     dir
@@ -278,6 +279,20 @@ fn what_a_command_would_append_never_covers_a_journal_that_lost_its_end() {
         assert!(text(&output).contains("acknowledged entries are gone"), "{args:?}: {}", text(&output));
     }
     assert!(text(&lockstep(dir.path(), &["journal", "ls"])).contains("durable through 1:2"));
+}
+
+#[test]
+fn a_source_with_real_patients_runs_only_where_a_plaintext_journal_is_accepted() {
+    let dir = clinic();
+    replace(dir.path(), "synthetic = true", "synthetic = false");
+    let output = lockstep(dir.path(), &["run"]);
+    assert_eq!(code(&output), 2, "{}", text(&output));
+    assert!(text(&output).contains("--accept-plaintext-journal"), "{}", text(&output));
+    assert!(!dir.path().join("data/journal").exists(), "nothing was written");
+    // Accepted, it goes on: to the next thing that it lacks.
+    replace(dir.path(), "url = \"postgres:", "url = \"mysql:");
+    let output = lockstep(dir.path(), &["run", "--accept-plaintext-journal"]);
+    assert!(!text(&output).contains("plaintext-journal"), "{}", text(&output));
 }
 
 #[test]
