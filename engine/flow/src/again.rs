@@ -7,9 +7,9 @@
 
 use crate::{
     hold,
-    ingest::SourceState,
     input::FlowOutput,
     readiness,
+    reopen::SourceState,
     step::{Flow, Then},
 };
 use mapping::Map;

@@ -3,7 +3,6 @@
 use crate::{rows, step::Flow};
 use model::{Bound, Entry, Row, RowChange, RowKey, Unit, UnitId};
 use ports::StateTxn;
-use schemas::Plan;
 
 /// Bindings remembered that are not folded yet.
 const MINTED_MAX: usize = 100_000;
@@ -20,21 +19,20 @@ impl Flow {
             Entry::Chunk(chunk) => (chunk.schema, chunk.rows.iter().collect()),
             _ => return,
         };
-        let Some((_, schema)) = self.ingest.resume.schemas.values().find(|(print, _)| *print == fingerprint) else {
-            return;
-        };
-        if !map.entities().iter().any(|entity| entity.root == schema.table) {
+        let Some(plan) = self.ingest.plans.get(&fingerprint) else { return };
+        let table = &plan.schema().table;
+        if !map.entities().iter().any(|entity| entity.root == *table) {
             return;
         }
         // Under another key a row's name may be that of another row: nothing is bound before a person has answered.
-        if !self.tables.names_as_bound(schema) {
+        if !self.tables.names_as_bound(plan.schema()) {
             return;
         }
-        let plan = self.ingest.plans.entry(fingerprint).or_insert_with(|| Plan::new(schema));
         let mut bound = Vec::new();
         for row in rows {
+            // A row without a readable key is the fold's to refuse: it is nobody's root.
             let Ok(Some(key)) = plan.key(row) else { continue };
-            for entity in map.entities().iter().filter(|entity| entity.root == schema.table) {
+            for entity in map.entities().iter().filter(|entity| entity.root == *table) {
                 let name = (entity.name.clone(), key.clone());
                 if self.ingest.minted.contains(&name) || rows::unit(state, &entity.name, &key).is_some() {
                     continue;

@@ -7,6 +7,7 @@
 
 use crate::{
     Limits,
+    readable::rows_by_key,
     shadow::{self, AsOf, Changed, ShadowRow},
     stored,
     tables::Tables,
@@ -22,6 +23,8 @@ pub(crate) enum Folded {
     Changed(Vec<Changed>),
     /// It would delete too many rows: the table is held, nothing was folded (J8).
     TooManyDeletes { inferred: u64, allowed: u64 },
+    /// A row of it does not read, or does not belong here: nothing was folded.
+    Unreadable(&'static str),
 }
 
 /// Whom a fold is for.
@@ -36,12 +39,12 @@ pub(crate) struct Wanted {
 pub(crate) fn fold(
     id: EntryId,
     chunk: &Chunk,
+    plan: &Arc<Plan>,
     wanted: &Wanted,
     limits: &Limits,
     tables: &Tables,
     state: &mut dyn StateTxn,
 ) -> Folded {
-    let plan = tables.plan(chunk.schema).expect("a chunk's Schema entry lies before it").clone();
     let table = plan.schema().table.clone();
     let low: AsOf = (chunk.incarnation, chunk.low);
     // A truncation behind `low` speaks about every row that no later change tells of, also one that was read before it.
@@ -49,7 +52,10 @@ pub(crate) fn fold(
     let high: AsOf = if truncated > Some(low) { low } else { (chunk.incarnation, chunk.high) };
     // .. and once those rows became deletes, what the chunk alone tells of them is no more.
     let expanded = tables.state.get(&table).and_then(|one| Some((one.incarnation, one.expanded?)));
-    let seen = seen(&plan, chunk);
+    let seen = match rows_by_key(plan, chunk) {
+        Ok(seen) => seen,
+        Err(why) => return Folded::Unreadable(why),
+    };
     // One walk over the range stands for a look at each row.
     let old = range(&table, chunk, state);
     let is_seen = |key: &RowKey| seen.binary_search_by(|(at, ..)| at.cmp(key)).is_ok();
@@ -79,7 +85,7 @@ pub(crate) fn fold(
             continue;
         }
         let cite = Cite { entry: id, row: Some(at) };
-        let fresh = Fresh { plan: &plan, row, cite, low, high, chunk };
+        let fresh = Fresh { plan, row, cite, low, high, chunk };
         let Some((plan, row)) = one(&key, old, old_plan, &fresh, &mut into) else { continue };
         if wanted.changes {
             let before = old.and_then(|old| Some((old_plan?.clone(), old.row.clone()?)));
@@ -87,20 +93,6 @@ pub(crate) fn fold(
         }
     }
     Folded::Changed(changes)
-}
-
-/// The chunk's rows with their keys and places, in key order; where a key comes twice its last row counts.
-fn seen<'c>(plan: &Plan, chunk: &'c Chunk) -> Vec<(RowKey, u32, &'c Row)> {
-    let mut seen: Vec<(RowKey, u32, &Row)> = Vec::with_capacity(chunk.rows.len());
-    for (at, row) in chunk.rows.iter().enumerate() {
-        let key = plan.key(row).ok().flatten().expect("a chunk's rows are whole");
-        seen.push((key, u32::try_from(at).unwrap_or(u32::MAX), row));
-    }
-    if !seen.is_sorted_by(|(a, ..), (b, ..)| a < b) {
-        seen.sort_by(|(a, at, _), (b, bt, _)| a.cmp(b).then(bt.cmp(at)));
-        seen.dedup_by(|(a, ..), (b, ..)| a == b);
-    }
-    seen
 }
 
 struct Fresh<'a> {
@@ -143,7 +135,7 @@ fn one<'a>(
             if !unknown(plan, kept) {
                 return None;
             }
-            let filled = shadow::filled(plan, kept, Some((fresh.plan, fresh.row)));
+            let filled = shadow::filled(plan, kept, shadow::cells(plan, kept), Some((fresh.plan, fresh.row)));
             (filled, row.as_of(), row.cite, row.schema, plan)
         }
         None => (fresh.row.clone(), fresh.high, fresh.cite, fresh.chunk.schema, fresh.plan),

@@ -76,7 +76,7 @@ impl Flow {
             Entry::Row(row) if row.commit.is_none() => self.open_row(id, entry),
             Entry::Row(row) => {
                 self.committed_at = row.commit.as_ref().map(|commit| commit.committed_at);
-                self.fold_row(id, row, state);
+                self.fold_row(id, row, state, out);
             }
             Entry::Truncate { .. } => self.open_row(id, entry),
             Entry::Commit { commit, .. } => {

@@ -5,11 +5,12 @@ use crate::{
     index,
     input::{FlowOutput, Scope},
     meta::Phase,
+    readable::{Readable, key_before, read},
     shadow::{self, Changed, ShadowRow, Told},
     step::{Flow, Transaction},
     visible::{Taken, weight},
 };
-use model::{Chunk, Entry, EntryId, Journaled, Row, RowChange, RowEntry, RowKey, TableName};
+use model::{Chunk, Entry, EntryId, Fingerprint, Journaled, Row, RowChange, RowEntry, RowKey, TableName};
 use ports::{Failure, Fault, StateTxn};
 use schemas::{Plan, keys};
 use std::sync::Arc;
@@ -52,7 +53,7 @@ impl Flow {
             return self.read_rows(first, out);
         }
         for (id, entry) in transaction.rows {
-            self.fold_visible(id, &entry, state);
+            self.fold_visible(id, &entry, state, out);
         }
     }
 
@@ -70,11 +71,17 @@ impl Flow {
     }
 
     /// Rows of a large transaction, read back.
-    pub(crate) fn fold_rows_read(&mut self, mut next: EntryId, entries: Vec<Journaled>, state: &mut dyn StateTxn) {
+    pub(crate) fn fold_rows_read(
+        &mut self,
+        mut next: EntryId,
+        entries: Vec<Journaled>,
+        state: &mut dyn StateTxn,
+        out: &mut Vec<FlowOutput>,
+    ) {
         self.reading_rows = false;
         let commit = self.place.input;
         for entry in entries.iter().filter(|entry| entry.header.id >= next && entry.header.id < commit) {
-            self.fold_visible(entry.header.id, &entry.entry, state);
+            self.fold_visible(entry.header.id, &entry.entry, state, out);
         }
         if let Some(last) = entries.last() {
             next = last.header.id.next();
@@ -82,9 +89,9 @@ impl Flow {
         self.place.phase = if next >= commit { Phase::Steps { done: 0 } } else { Phase::Rows { next } };
     }
 
-    fn fold_visible(&mut self, id: EntryId, entry: &Entry, state: &mut dyn StateTxn) {
+    fn fold_visible(&mut self, id: EntryId, entry: &Entry, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
         match entry {
-            Entry::Row(row) if row.commit.is_none() => self.fold_row(id, row, state),
+            Entry::Row(row) if row.commit.is_none() => self.fold_row(id, row, state, out),
             Entry::Truncate { tables, position, incarnation, .. } => {
                 for table in tables {
                     let one = self.tables.state.entry(table.clone()).or_default();
@@ -97,46 +104,50 @@ impl Flow {
         }
     }
 
-    /// One visible row change.
-    pub(crate) fn fold_row(&mut self, id: EntryId, row: &RowEntry, state: &mut dyn StateTxn) {
-        let plan = self.tables.plan(row.schema).expect("a row's Schema entry lies before it").clone();
+    /// One visible row change. A row that does not read as its schema says changes nothing and holds its table: the entry
+    /// stays as evidence, and reading the table again ends it.
+    pub(crate) fn fold_row(
+        &mut self,
+        id: EntryId,
+        row: &RowEntry,
+        state: &mut dyn StateTxn,
+        out: &mut Vec<FlowOutput>,
+    ) {
+        let Some(plan) = self.tables.plan(row.schema).cloned() else { return self.unknown_schema(id, row.schema, out) };
         let told =
             Told { cite: Entry::cite(id), incarnation: row.incarnation, position: row.position, schema: row.schema };
         // A row of a transaction that changed the key on its way: reading the table anew tells of it under its new name.
         if !self.tables.is_keyed_as_now(row.schema, &plan) {
             return;
         }
-        let key = |row: &Row| plan.key(row).ok().flatten();
-        match &row.change {
-            RowChange::Insert(after) => self.upsert(&plan, key(after), None, after, &told, state),
-            RowChange::Update { before, after } => {
-                let old = before.as_ref().and_then(key);
-                self.upsert(&plan, key(after), old, after, &told, state);
-            }
+        let folded = match &row.change {
+            RowChange::Insert(after) => self.upsert(&plan, None, after, &told, state),
+            RowChange::Update { before, after } => self.upsert(&plan, before.as_ref(), after, &told, state),
             RowChange::Delete { before } => {
-                if let Some(key) = key(before) {
-                    self.delete(plan.schema().table.clone(), key, &told, state);
-                }
+                read(&plan, before).map(|read| self.delete(plan.schema().table.clone(), read.key, &told, state))
             }
+        };
+        if let Err(why) = folded {
+            self.unreadable(plan.schema().table.clone(), id, why, state, out);
         }
     }
 
     fn upsert(
         &mut self,
         plan: &Arc<Plan>,
-        key: Option<RowKey>,
-        old_key: Option<RowKey>,
+        before: Option<&Row>,
         after: &Row,
         told: &Told,
         state: &mut dyn StateTxn,
-    ) {
+    ) -> Result<(), &'static str> {
         let table = plan.schema().table.clone();
-        // A keyless table is append-only: each row is a fact of its own, named by its entry (J15).
-        let Some(key) = key else { return };
+        // Before anything changes: a row is folded whole or not at all.
+        let Readable { key, cells } = read(plan, after)?;
+        let old_key = before.map(|before| key_before(plan, before)).transpose()?.flatten();
         let moved = old_key.filter(|old| *old != key);
         let present = shadow::get(state, &table, &key);
         if self.is_stale(present.as_ref(), told) {
-            return;
+            return Ok(());
         }
         let plan_of = |row: &ShadowRow| self.tables.plan(row.schema).cloned();
         let source_row = moved.as_ref().map(|moved| shadow::get(state, &table, moved));
@@ -144,12 +155,13 @@ impl Flow {
         let told_since = |row: &&ShadowRow| self.tables.state.get(&table).is_none_or(|one| one.was_told(row));
         let old = source_row.as_ref().unwrap_or(&present).as_ref().filter(told_since);
         let old = old.and_then(|row| Some((plan_of(row)?, row.row.as_ref()?)));
+        let old = old.as_ref().map(|(plan, row)| (&**plan, *row));
         let row = ShadowRow {
             incarnation: told.incarnation,
             position: told.position,
             cite: told.cite,
             schema: told.schema,
-            row: Some(shadow::filled(plan, after, old.as_ref().map(|(plan, row)| (&**plan, *row)))),
+            row: Some(shadow::filled(plan, after, cells, old)),
         };
         let before = present.and_then(|row| Some((plan_of(&row)?, row.row?)));
         if let Some(moved) = moved {
@@ -158,6 +170,33 @@ impl Flow {
         shadow::put(state, &keys::row(&table, &key), &row);
         let after = row.row.map(|row| (plan.clone(), row));
         self.changed(Changed { table, key, before, after }, state);
+        Ok(())
+    }
+
+    /// Something in an entry cannot be read: its table is held until it is read again.
+    fn unreadable(
+        &mut self,
+        table: TableName,
+        id: EntryId,
+        why: &str,
+        state: &mut dyn StateTxn,
+        out: &mut Vec<FlowOutput>,
+    ) {
+        let question = format!("entry {id} of {table} {why} and was not folded: read the table again?");
+        self.hold_unread(table, question, state, out);
+    }
+
+    fn hold_unread(&mut self, table: TableName, question: String, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
+        self.halt(Scope::Table(table.clone()), format!("{table}: {question}"), out);
+        let one = self.tables.state.entry(table).or_default();
+        (one.held, one.unread) = (Some(question.into()), true);
+        self.tables.save(state);
+    }
+
+    /// Ingest lets no entry pass that cites a schema which was not told: the journal is damaged.
+    fn unknown_schema(&mut self, id: EntryId, schema: Fingerprint, out: &mut Vec<FlowOutput>) {
+        let fault = Fault::new(Failure::Corrupt, format!("entry {id} cites {schema:?}, and no Schema entry before it"));
+        self.corrupt(fault.cure("lockstep journal verify; nothing of this entry was decided"), out);
     }
 
     pub(crate) fn delete(&mut self, table: TableName, key: RowKey, told: &Told, state: &mut dyn StateTxn) {
@@ -197,7 +236,7 @@ impl Flow {
         index::update(&self.indexes, &changed, state);
     }
 
-    /// Folds a chunk, unless it would delete too much (J8).
+    /// Folds a chunk, unless it would delete too much (J8) or cannot be read.
     pub(crate) fn fold_chunk(
         &mut self,
         id: EntryId,
@@ -205,10 +244,12 @@ impl Flow {
         state: &mut dyn StateTxn,
         out: &mut Vec<FlowOutput>,
     ) {
-        let table =
-            self.tables.plan(chunk.schema).expect("a chunk's Schema entry lies before it").schema().table.clone();
+        let Some(plan) = self.tables.plan(chunk.schema).cloned() else {
+            return self.unknown_schema(id, chunk.schema, out);
+        };
+        let table = plan.schema().table.clone();
         self.worked += chunk.rows.len();
-        if !self.tables.is_keyed_as_now(chunk.schema, self.tables.plan(chunk.schema).expect("just found")) {
+        if !self.tables.is_keyed_as_now(chunk.schema, &plan) {
             return self.lose(&table, state);
         }
         let map = self.map.as_ref().and_then(|active| active.map.as_ref());
@@ -216,17 +257,15 @@ impl Flow {
             deletes: self.tables.state.get(&table).is_some_and(|table| table.accept_deletes),
             changes: map.is_some_and(|map| map.entities().iter().any(|entity| entity.tables().contains(&&table))),
         };
-        match chunk::fold(id, chunk, &wanted, &self.config.limits, &self.tables, state) {
+        match chunk::fold(id, chunk, &plan, &wanted, &self.config.limits, &self.tables, state) {
             Folded::Changed(changes) => changes.into_iter().for_each(|changed| self.changed(changed, state)),
+            Folded::Unreadable(why) => self.unreadable(table, id, why, state, out),
             Folded::TooManyDeletes { inferred, allowed } => {
                 let question = format!(
                     "chunk {} would delete {inferred} rows that the source no longer has (allowed: {allowed}): accept, or read again?",
                     chunk.number
                 );
-                self.halt(Scope::Table(table.clone()), format!("{table}: {question}"), out);
-                let one = self.tables.state.entry(table).or_default();
-                (one.held, one.unread) = (Some(question.into()), true);
-                self.tables.save(state);
+                self.hold_unread(table, question, state, out);
             }
         }
     }

@@ -2,9 +2,10 @@
 
 use crate::{
     heads, index,
-    ingest::SourceState,
     input::{FlowOutput, Scope},
-    ledger, reshape,
+    ledger,
+    reopen::SourceState,
+    reshape,
     step::{Active, Flow, Then},
     stored,
     tables::Tables,

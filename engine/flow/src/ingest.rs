@@ -1,13 +1,16 @@
 //! Ingest: captured entries on their way into the journal.
 //!
 //! * The slot is wanted in the journal before the source makes it (J6).
-//! * Whole transactions at or below `passed` are repeats and dropped; so are chunks that are here already. Nothing else is.
+//! * Whole transactions at or below `passed` are repeats and dropped; so are chunks that are here already. Nothing else is:
+//!   what can be neither new nor a repeat stops the source (`admit.rs`).
 //! * A unit id is minted at the first sight of its root key and bound before its rows' commit (J41).
 //! * Only what is durable is confirmed (J10). A dead transaction's rows are void before the source is read again (J11).
 
 use crate::{
+    admit::Told,
     again::Again,
-    input::{FlowOutput, Scope},
+    input::FlowOutput,
+    reopen::SourceState,
     step::{Flow, Then},
 };
 use model::{EntityName, Entry, EntryId, Fingerprint, Incarnation, RowKey, SourcePosition, Timestamp};
@@ -27,7 +30,11 @@ pub(crate) struct Ingest {
     pub open: Option<(EntryId, EntryId)>,
     /// Bound by entries that are not folded yet.
     pub minted: BTreeSet<(EntityName, RowKey)>,
+    /// The shapes that rows may cite.
     pub plans: BTreeMap<Fingerprint, Plan>,
+    pub told: Told,
+    /// It contradicted itself and has not moved on since.
+    pub refused: bool,
     pub captures: usize,
     pub failures: u32,
     pub reopen_at: Option<Timestamp>,
@@ -37,34 +44,13 @@ pub(crate) struct Ingest {
     pub again: VecDeque<Again>,
 }
 
-/// What the source is doing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) enum SourceState {
-    /// Not asked for yet.
-    #[default]
-    Closed,
-    /// Its `Slot` or `Void` entry is not durable yet.
-    Preparing,
-    /// Asked to open.
-    Opening,
-    /// Entries come.
-    Streaming,
-    /// Failed; opened again at `reopen_at`.
-    Down,
-    /// Stopped until a person answers.
-    Stopped,
-}
-
 impl Ingest {
     pub(crate) fn reopen_at(&self) -> Option<Timestamp> {
         self.reopen_at.filter(|_| self.state == SourceState::Down && self.captures == 0)
     }
 
     /// Whether the journal holds this already.
-    fn repeats(&self, entry: &Entry) -> bool {
-        if entry.source().is_none_or(|(_, incarnation)| incarnation != self.resume.incarnation) {
-            return true;
-        }
+    pub(crate) fn repeats(&self, entry: &Entry) -> bool {
         let passed = |position: &SourcePosition| self.resume.passed.is_some_and(|passed| *position < passed);
         match entry {
             Entry::Row(row) => passed(&row.position),
@@ -79,11 +65,10 @@ impl Ingest {
                 known.is_some_and(|(known, _)| known == fingerprint || (ready && passed(position)))
             }
             Entry::Chunk(chunk) => {
-                let table =
-                    self.resume.schemas.values().find(|(print, _)| *print == chunk.schema).map(|(_, s)| &s.table);
+                let table = self.plans.get(&chunk.schema).map(|plan| &plan.schema().table);
                 match table.and_then(|table| self.resume.tables.get(table)) {
-                    Some(TableResume::Open { next_chunk, .. }) => *next_chunk != chunk.number,
-                    Some(TableResume::Ready) | None => true,
+                    Some(TableResume::Open { next_chunk, .. }) => chunk.number < *next_chunk,
+                    known => known.is_some(),
                 }
             }
             _ => false,
@@ -93,14 +78,25 @@ impl Ingest {
 
 impl Flow {
     /// Takes entries from the source: drops repeats, binds, appends.
-    pub(crate) fn captured(&mut self, entries: Vec<Entry>, state: &dyn StateTxn, out: &mut Vec<FlowOutput>) {
+    pub(crate) fn captured(
+        &mut self,
+        now: Timestamp,
+        entries: Vec<Entry>,
+        state: &dyn StateTxn,
+        out: &mut Vec<FlowOutput>,
+    ) {
         if self.ingest.state != SourceState::Streaming {
             return;
         }
-        let mut batch = Vec::with_capacity(entries.len());
+        let (mut batch, mut refused) = (Vec::with_capacity(entries.len()), None);
         for entry in entries {
-            if self.ingest.repeats(&entry) {
-                continue;
+            match self.ingest.needs(&self.config.source.system, &entry) {
+                Ok(false) => continue,
+                Ok(true) => {}
+                Err(why) => {
+                    refused = Some((entry, why));
+                    break;
+                }
             }
             self.bind(&entry, state, &mut batch);
             self.ingest.resume.fold(&entry);
@@ -109,6 +105,9 @@ impl Flow {
         if !batch.is_empty() {
             self.ingest.captures += 1;
             self.append(batch, Class::Capture, Then::Captured, out);
+        }
+        if let Some((entry, why)) = refused {
+            self.refuse(now, &entry, &why, out);
         }
     }
 
@@ -122,6 +121,7 @@ impl Flow {
         if passed > self.ingest.confirmed && self.ingest.state == SourceState::Streaming {
             self.ingest.confirmed = passed;
             out.extend(passed.map(FlowOutput::Confirm));
+            self.source_goes_on(true, out);
         }
     }
 
@@ -163,13 +163,13 @@ impl Flow {
 
     pub(crate) fn open_source(&mut self, out: &mut Vec<FlowOutput>) {
         self.ingest.state = SourceState::Opening;
+        self.ingest.forget_told();
         out.push(FlowOutput::OpenSource(self.ingest.resume.clone()));
     }
 
     pub(crate) fn source_opened(&mut self, out: &mut Vec<FlowOutput>) {
         self.ingest.state = SourceState::Streaming;
-        self.ingest.failures = 0;
-        self.go_on(Scope::Source(self.config.source.system.clone()), out);
+        self.source_goes_on(false, out);
         if let Some(passed) = self.ingest.resume.passed {
             self.ingest.confirmed = Some(passed);
             out.push(FlowOutput::Confirm(passed));

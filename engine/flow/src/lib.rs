@@ -9,6 +9,7 @@
 //!                                                 └───────────────────────── Acked, durable ◄──────────────────────┘
 //! ```
 
+mod admit;
 mod again;
 mod apply;
 mod ask;
@@ -33,6 +34,7 @@ mod meta;
 mod pins;
 mod quarantine;
 mod query;
+mod readable;
 mod readiness;
 mod records;
 mod recover;

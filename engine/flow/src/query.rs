@@ -1,7 +1,7 @@
 //! What people ask a running flow: answers hold names, counts and texts, never a patient's value.
 
 use crate::{
-    apply::Listed, ingest::SourceState, input::Scope, ledger, meta::Phase, readiness, recover::Stage, step::Flow,
+    apply::Listed, input::Scope, ledger, meta::Phase, readiness, recover::Stage, reopen::SourceState, step::Flow,
     stored,
 };
 use model::{

@@ -81,7 +81,7 @@ impl Flow {
     ) {
         match (self.stage, self.place.phase) {
             (Stage::Scanning { next }, _) => self.scan(next, entries, state, out),
-            (_, Phase::Rows { next }) if self.reading_rows => self.fold_rows_read(next, entries, state),
+            (_, Phase::Rows { next }) if self.reading_rows => self.fold_rows_read(next, entries, state, out),
             _ => self.visible.read(entries),
         }
     }

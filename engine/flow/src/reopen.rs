@@ -1,7 +1,6 @@
 //! When a source fails: a gap stops it until a person answers; anything else is tried again, ever more slowly.
 
 use crate::{
-    ingest::SourceState,
     input::{FlowOutput, Scope},
     recover::Stage,
     step::Flow,
@@ -12,10 +11,29 @@ use ports::{Failure, OpenFault};
 const REOPEN_MIN_MS: i64 = 200;
 const REOPEN_MAX_MS: i64 = 10_000;
 
+/// What the source is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum SourceState {
+    /// Not asked for yet.
+    #[default]
+    Closed,
+    /// Its `Slot` or `Void` entry is not durable yet.
+    Preparing,
+    /// Asked to open.
+    Opening,
+    /// Entries come.
+    Streaming,
+    /// Failed; opened again at `reopen_at`.
+    Down,
+    /// Stopped until a person answers.
+    Stopped,
+}
+
 impl Flow {
     /// The source is closed: a gap waits for a person, anything else is tried again, ever more slowly.
     pub(crate) fn source_failed(&mut self, now: Timestamp, fault: OpenFault, out: &mut Vec<FlowOutput>) {
         let scope = Scope::Source(self.config.source.system.clone());
+        self.ingest.refused = false;
         match fault {
             OpenFault::Gap { slot, what, plan, .. } => {
                 self.ingest.state = SourceState::Stopped;
@@ -24,7 +42,11 @@ impl Flow {
             }
             OpenFault::Fault(fault) => {
                 self.ingest.state = SourceState::Down;
-                let slow = u32::from(fault.failure != Failure::Transient) * 4;
+                let slow = match fault.failure {
+                    Failure::Transient => 0,
+                    Failure::Rejected | Failure::Misconfigured => 4,
+                    Failure::Corrupt => 6,
+                };
                 let wait = (REOPEN_MIN_MS << (self.ingest.failures + slow).min(16)).min(REOPEN_MAX_MS);
                 self.ingest.failures += 1;
                 self.ingest.reopen_at = Some(Timestamp(now.0 + wait * 1_000));
@@ -33,6 +55,14 @@ impl Flow {
                     self.void_open(out);
                 }
             }
+        }
+    }
+
+    /// The source is open again, or has moved on: whatever stopped it is over. One that contradicted itself must move on.
+    pub(crate) fn source_goes_on(&mut self, moved: bool, out: &mut Vec<FlowOutput>) {
+        if moved == self.ingest.refused {
+            (self.ingest.refused, self.ingest.failures) = (false, 0);
+            self.go_on(Scope::Source(self.config.source.system.clone()), out);
         }
     }
 

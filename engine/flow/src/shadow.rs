@@ -78,10 +78,9 @@ pub(crate) fn page(
     rows
 }
 
-/// `after` with its `Unchanged` cells taken from `before`, matched by column name; unknown ones stay `Unchanged`.
-pub(crate) fn filled(plan: &Plan, after: &Row, before: Option<(&Plan, &Row)>) -> Row {
+/// `after`, whose cells these are, with the `Unchanged` ones taken from `before` by column name; unknown ones stay so.
+pub(crate) fn filled<'a>(plan: &Plan, after: &Row, mut cells: Vec<Cell<'a>>, before: Option<(&Plan, &'a Row)>) -> Row {
     let Some((old_plan, old)) = before else { return after.clone() };
-    let mut cells = cells(plan, after);
     if !cells.contains(&Cell::Unchanged) {
         return after.clone();
     }
@@ -97,9 +96,9 @@ pub(crate) fn filled(plan: &Plan, after: &Row, before: Option<(&Plan, &Row)>) ->
     plan.row(&cells).expect("the cells came from rows of the same columns")
 }
 
-/// The cells of a row that the journal or the shadow holds.
+/// The cells of a row that the shadow holds: it was read before it was put there.
 pub(crate) fn cells<'a>(plan: &Plan, row: &'a Row) -> Vec<Cell<'a>> {
-    plan.cells(row).expect("a row has the form of the schema that it cites")
+    plan.cells(row).expect("the shadow takes no row that does not read as its schema says")
 }
 
 /// A row before and after a change, each in its own plan: what marks and indexes are derived from.

@@ -201,7 +201,7 @@ impl Flow {
             }
             FlowInput::JournalRead(entries) => self.journal_read(entries, state, &mut out),
             FlowInput::DecisionsRead(records) => self.decisions_read(records),
-            FlowInput::Captured(entries) => self.captured(entries, state, &mut out),
+            FlowInput::Captured(entries) => self.captured(now, entries, state, &mut out),
             FlowInput::SourceOpened => self.source_opened(&mut out),
             FlowInput::SourceFailed(fault) => self.source_failed(now, fault, &mut out),
             FlowInput::Appended { id, appended } => self.appended(id, appended, state, &mut out),

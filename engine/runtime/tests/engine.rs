@@ -105,6 +105,18 @@ impl Source for TestSource {
                         fingerprint: plan.fingerprint(),
                         schema: table(),
                     },
+                    // The table is empty, read whole by one chunk.
+                    Entry::Chunk(model::Chunk {
+                        source: source.clone(),
+                        incarnation,
+                        schema: plan.fingerprint(),
+                        number: 0,
+                        key_from: None,
+                        key_to: None,
+                        rows: Vec::new(),
+                        low: at(1),
+                        high: at(1),
+                    }),
                     mark(SnapshotMark::Ready { table: table().table, at: at(1) }),
                 ]);
             }

@@ -160,6 +160,11 @@ impl World {
         self.inputs.push_back(FlowInput::Open { journal, decisions, term: Term(self.terms), resume });
     }
 
+    /// A connector tells this, whatever it is.
+    pub fn tell(&mut self, entries: Vec<Entry>) {
+        self.inputs.push_back(FlowInput::Captured(entries));
+    }
+
     pub fn activate(&mut self) {
         let act = Act::Activate { kind: Kind::Map, name: "legacy".into(), bytes: MAP.as_bytes().into() };
         self.inputs.push_back(FlowInput::Act { token: 1, by: nurse(), act, reason: "test".into() });
@@ -369,12 +374,15 @@ impl World {
 
     /// Runs until nothing is left to happen.
     pub fn drain(&mut self) {
-        for _ in 0..2_000_000 {
+        for _ in 0..200_000 {
             if !self.event() {
                 return;
             }
         }
-        panic!("the world does not come to rest");
+        panic!(
+            "the world does not come to rest; halted last: {:?}",
+            self.halted.iter().rev().take(3).collect::<Vec<_>>()
+        );
     }
 
     /// Opens a fence at the end of the source's log and folds to it; the world may go on behind it.

@@ -26,8 +26,15 @@ impl Source {
     pub(crate) fn begin_reading(&mut self, resume: &Resume) {
         self.reading.clear();
         for table in 0..self.plans.len() {
-            let (number, from) = match resume.tables.get(&self.plans[table].schema().table) {
+            let name = self.plans[table].schema().table.clone();
+            let (number, from) = match resume.tables.get(&name) {
                 Some(TableResume::Ready) => continue,
+                // Its last chunk is in the journal.
+                Some(TableResume::Open { next_chunk: 1.., done_upto: None }) => {
+                    let mark = SnapshotMark::Ready { table: name, at: resume.passed.unwrap_or_default() };
+                    self.queue.push_back(Entry::Snapshot { source: system(), incarnation: resume.incarnation, mark });
+                    continue;
+                }
                 Some(TableResume::Open { next_chunk, done_upto }) => (*next_chunk, done_upto.clone()),
                 None => (0, None),
             };

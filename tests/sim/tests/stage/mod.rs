@@ -7,7 +7,7 @@ mod words;
 use flow::{Act, Config, Flow, FlowInput, FlowOutput, Limits};
 use lockstep_sim::{MAP, config, nurse, source::schemas};
 use model::{
-    CommitEnd, EffectId, Entry, EntryId, Header, Incarnation, Journaled, Json, Kind, Outcome, Record, Recorded,
+    Chunk, CommitEnd, EffectId, Entry, EntryId, Header, Incarnation, Journaled, Json, Kind, Outcome, Record, Recorded,
     RowChange, RowEntry, SnapshotMark, Term, Timestamp, Unit,
 };
 use ports::{Appended, Class, Failure, Fault, OpenFault, Resume, SinkReply, StateStore};
@@ -88,12 +88,28 @@ impl Stage {
         let at = words::position("0/10");
         let tables: Vec<_> = self.plans.iter().map(|plan| plan.schema().table.clone()).collect();
         let snapshot = |mark| Entry::Snapshot { source: source.clone(), incarnation, mark };
-        let mut entries = vec![snapshot(SnapshotMark::Started { tables: tables.clone(), at })];
+        let mut entries = vec![snapshot(SnapshotMark::Started { tables, at })];
         for plan in &self.plans {
             let (fingerprint, schema) = (plan.fingerprint(), plan.schema().clone());
             entries.push(Entry::Schema { source: source.clone(), incarnation, position: at, fingerprint, schema });
         }
-        entries.extend(tables.into_iter().map(|table| snapshot(SnapshotMark::Ready { table, at })));
+        for plan in &self.plans {
+            // Empty tables, each read whole by one chunk.
+            let (source, schema, rows) = (source.clone(), plan.fingerprint(), Vec::new());
+            let (number, key_from, key_to, low, high) = (0, None, None, at, at);
+            entries.push(Entry::Chunk(Chunk {
+                source,
+                incarnation,
+                schema,
+                number,
+                key_from,
+                key_to,
+                rows,
+                low,
+                high,
+            }));
+            entries.push(snapshot(SnapshotMark::Ready { table: plan.schema().table.clone(), at }));
+        }
         entries
     }
 
