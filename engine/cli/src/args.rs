@@ -88,6 +88,13 @@ pub enum Command {
         #[command(subcommand)]
         command: Parked,
     },
+    /// What must come first, with the number of units that wait for it
+    #[command(after_help = "Examples:\n  lockstep waiting ls")]
+    Waiting {
+        /// What of the waiting
+        #[command(subcommand)]
+        command: Waiting,
+    },
     /// What a person must decide
     #[command(
         after_help = "Examples:\n  lockstep held ls\n  lockstep held answer source:legacy accept --reason \"slot was dropped by the DBA\""
@@ -225,6 +232,14 @@ pub enum Unit {
         #[arg(long, default_value_t = 20, requires = "why")]
         last: usize,
     },
+}
+
+/// Commands on what is waited for.
+#[derive(Subcommand, Debug)]
+pub enum Waiting {
+    /// List what is waited for: rows that were never captured, units that the target has not acknowledged
+    #[command(after_help = "Examples:\n  lockstep waiting ls\n  lockstep waiting ls --json")]
+    Ls,
 }
 
 /// Commands on parked units.

@@ -13,3 +13,4 @@ pub mod state;
 pub mod status;
 pub mod unit;
 pub mod verify;
+pub mod waiting;

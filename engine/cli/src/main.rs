@@ -70,6 +70,7 @@ fn dispatch(cli: &Cli, output: Output) -> Result<Exit, CliError> {
         Command::Status => commands::status::run(&settings, output),
         Command::Journal { command } => commands::journal::run(&settings, command, output),
         Command::Parked { command } => commands::parked::run(&settings, command, output),
+        Command::Waiting { command } => commands::waiting::run(&settings, command, output),
         Command::Held { command } => commands::held::run(&settings, command, output),
         Command::Unit { command } => commands::unit::run(&settings, command, output),
         Command::Replay { command } => commands::replay::run(&settings, command, output),

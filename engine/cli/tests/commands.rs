@@ -47,9 +47,10 @@ fn text(output: &Output) -> String {
 #[test]
 fn every_command_has_help_with_examples() {
     let dir = tempfile::tempdir().unwrap();
-    for command in
-        ["init", "check", "activate", "run", "status", "journal", "unit", "parked", "held", "replay", "state", "source"]
-    {
+    for command in [
+        "init", "check", "activate", "run", "status", "journal", "unit", "parked", "waiting", "held", "replay",
+        "state", "source",
+    ] {
         let output = lockstep(dir.path(), &[command, "--help"]);
         assert_eq!(code(&output), 0, "{command}");
         assert!(text(&output).contains("Examples:"), "{command}");
@@ -162,7 +163,13 @@ fn peers_that_do_not_answer_are_exit_3_and_each_is_named() {
 #[test]
 fn questions_to_an_engine_that_does_not_run_are_exit_6() {
     let dir = clinic();
-    for args in [&["status"][..], &["parked", "ls"], &["held", "ls"], &["held", "answer", "source:legacy", "accept"]] {
+    for args in [
+        &["status"][..],
+        &["parked", "ls"],
+        &["waiting", "ls"],
+        &["held", "ls"],
+        &["held", "answer", "source:legacy", "accept"],
+    ] {
         let output = lockstep(dir.path(), args);
         assert_eq!(code(&output), 6, "{args:?}: {}", text(&output));
         assert!(text(&output).contains("lockstep run"), "{}", text(&output));

@@ -36,6 +36,8 @@ pub struct Status {
     pub accepted: u64,
     /// Changes dropped as `stale` since this process began: an alarm if not 0 (J7).
     pub stale: u64,
+    /// Units that wait for a row, and how many rows they wait for.
+    pub waiting_units: (u64, u64),
     /// Units parked.
     pub parked: u64,
     /// Units, tables and entities held.
@@ -99,6 +101,37 @@ pub struct ParkedItem {
     pub first: Unit,
 }
 
+/// A thing that others wait for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Awaited {
+    /// A row that no log has told of.
+    Row {
+        /// Its entity in the map.
+        entity: EntityName,
+        /// The unit that it will be, if the map in force has the entity.
+        unit: Option<Unit>,
+    },
+    /// The first acknowledgement of this unit by the target.
+    Unit(Unit),
+}
+
+/// One thing that is waited for, whatever the number of those who wait (J31).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WaitingItem {
+    /// What.
+    pub on: Awaited,
+    /// Why it is not there.
+    pub why: String,
+    /// How many units wait for it.
+    pub count: u64,
+    /// The one that has waited longest.
+    pub first: Unit,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// The entry whose decision waits longest.
+    pub entry: Option<EntryId>,
+}
+
 /// Something that waits for a person.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HeldItem {
@@ -160,6 +193,7 @@ impl Flow {
             in_flight: self.deliver.in_flight as u64,
             accepted: self.deliver.accepted,
             stale: self.stale,
+            waiting_units: self.count_waiting(state),
             parked: listed.iter().filter(|one| !one.held).count() as u64,
             held: (held + listed.iter().filter(|one| one.held).count()) as u64,
             map,

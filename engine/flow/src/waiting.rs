@@ -41,6 +41,20 @@ pub(crate) fn remove(id: UnitId, state: &mut dyn StateTxn) {
     state.delete(&name(id));
 }
 
+/// Everybody who waits for a key, in the order in which their patience ends.
+pub(crate) fn all(state: &dyn StateTxn, visit: &mut dyn FnMut(Timestamp, &Waiting, UnitId)) {
+    let (from, to) = keys::timers();
+    state.range(&from, &to, &mut |key, _| {
+        let timer = keys::timer_of(key).and_then(|(due, id)| Some((due, UnitId(uuid::Uuid::from_slice(id).ok()?))));
+        if let Some((due, id)) = timer
+            && let Some(wait) = stored::get::<Wait>(state, &name(id))
+        {
+            visit(due, &wait.on, id);
+        }
+        true
+    });
+}
+
 /// Whether somebody waits for a key.
 pub(crate) fn any_on(key: &UnitKey, state: &dyn StateTxn) -> bool {
     !stored::keys(state, &keys::waiting_for(&key.entity, &key.key), 1).is_empty()

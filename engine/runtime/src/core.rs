@@ -1,6 +1,6 @@
 //! What the driver needs of the flow; tests put a small one in its place.
 
-use flow::{Config, FlowInput, FlowOutput, HeldItem, ParkedItem, Status, UnitView};
+use flow::{Config, FlowInput, FlowOutput, HeldItem, ParkedItem, Status, UnitView, WaitingItem};
 use model::{EntryId, Timestamp, Unit};
 use ports::{StateTxn, Written};
 
@@ -22,6 +22,8 @@ pub trait Core: Send {
     fn unit(&self, unit: &Unit, state: &dyn StateTxn) -> Option<UnitView>;
     /// Parked units by cause.
     fn parked(&self, state: &dyn StateTxn) -> Vec<ParkedItem>;
+    /// What is waited for.
+    fn waiting(&self, state: &dyn StateTxn) -> Vec<WaitingItem>;
     /// What waits for a person.
     fn held(&self, state: &dyn StateTxn) -> Vec<HeldItem>;
 }
@@ -60,6 +62,10 @@ impl Core for flow::Flow {
 
     fn parked(&self, state: &dyn StateTxn) -> Vec<ParkedItem> {
         flow::Flow::parked(self, state)
+    }
+
+    fn waiting(&self, state: &dyn StateTxn) -> Vec<WaitingItem> {
+        flow::Flow::waiting(self, state)
     }
 
     fn held(&self, state: &dyn StateTxn) -> Vec<HeldItem> {

@@ -6,7 +6,7 @@ use crate::{
     inbox::{Inbox, Message},
     source_task::Reading,
 };
-use flow::{Act, HeldItem, ParkedItem, Status, UnitView};
+use flow::{Act, HeldItem, ParkedItem, Status, UnitView, WaitingItem};
 use model::{EntryId, Principal, SourcePosition, Unit};
 use ports::{Clock, Failure, Fault, StateTxn, TableProgress};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -70,6 +70,11 @@ impl Handle {
     /// Parked units by cause.
     pub async fn parked(&self) -> Result<Vec<ParkedItem>, Fault> {
         self.ask(|core, state| core.parked(state)).await
+    }
+
+    /// What is waited for.
+    pub async fn waiting(&self) -> Result<Vec<WaitingItem>, Fault> {
+        self.ask(|core, state| core.waiting(state)).await
     }
 
     /// What waits for a person.

@@ -455,6 +455,9 @@ impl Core for Panics {
     fn parked(&self, _: &dyn StateTxn) -> Vec<ParkedItem> {
         Vec::new()
     }
+    fn waiting(&self, _: &dyn StateTxn) -> Vec<flow::WaitingItem> {
+        Vec::new()
+    }
     fn held(&self, _: &dyn StateTxn) -> Vec<HeldItem> {
         Vec::new()
     }

@@ -23,6 +23,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/status", get(status))
         .route("/unit/{kind}/{id}", get(unit))
         .route("/parked", get(parked))
+        .route("/waiting", get(waiting))
         .route("/held", get(held))
         .route("/activate", post(activate))
         .route("/parked/release", post(release))
@@ -106,6 +107,10 @@ async fn unit(State(api): Shared, Path((kind, id)): Path<(String, String)>) -> A
 
 async fn parked(State(api): Shared) -> Answer {
     Ok(Json(views::parked(&api.handle.parked().await?)))
+}
+
+async fn waiting(State(api): Shared) -> Answer {
+    Ok(Json(views::waiting(&api.handle.waiting().await?)))
 }
 
 async fn held(State(api): Shared) -> Answer {

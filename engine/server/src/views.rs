@@ -1,7 +1,7 @@
 //! Answers as JSON: names, counts and texts, never a patient's value.
 
 use crate::Show;
-use flow::{Blocked, HeldItem, ParkedItem, Status, UnitView};
+use flow::{Awaited, Blocked, HeldItem, ParkedItem, Status, UnitView, WaitingItem};
 use model::{Answer, Verdict};
 use runtime::{Looked, TargetView};
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ pub(crate) fn status(
         "folding": status.folding.to_string(), "folded_at_us": status.folded_at.0,
         "blocked": status.blocked.map(blocked),
         "unsettled": status.unsettled, "waiting": status.waiting, "in_flight": status.in_flight,
-        "accepted": status.accepted, "stale": status.stale, "parked": status.parked, "held": status.held,
+        "accepted": status.accepted, "stale": status.stale, "waiting_units": status.waiting_units.0, "waited_for": status.waiting_units.1, "parked": status.parked, "held": status.held,
         "map": match &status.map {
             Ok((name, hash)) => json!({ "name": name, "hash": hash.to_string() }),
             Err(why) => json!({ "none": why }),
@@ -111,6 +111,24 @@ pub(crate) fn parked(items: &[ParkedItem]) -> Value {
             json!({ "cause": item.cause, "count": item.count, "first": item.first.to_string(), "answers": answers })
         })
         .collect()
+}
+
+/// What is waited for.
+pub(crate) fn waiting(items: &[WaitingItem]) -> Value {
+    let one = |item: &WaitingItem| {
+        let (kind, on) = match &item.on {
+            Awaited::Row { entity, unit } => {
+                let unit = unit.as_ref().map_or_else(|| entity.to_string(), ToString::to_string);
+                ("row", unit)
+            }
+            Awaited::Unit(unit) => ("unit", unit.to_string()),
+        };
+        json!({
+            "on": on, "kind": kind, "why": item.why, "count": item.count, "first": item.first.to_string(),
+            "since_us": item.since.map(|at| at.0), "entry": item.entry.map(|entry| entry.to_string()),
+        })
+    };
+    items.iter().map(one).collect()
 }
 
 /// What waits for a person.

@@ -52,6 +52,9 @@ impl Core for Answers {
     fn parked(&self, _: &dyn StateTxn) -> Vec<ParkedItem> {
         Vec::new()
     }
+    fn waiting(&self, _: &dyn StateTxn) -> Vec<flow::WaitingItem> {
+        Vec::new()
+    }
     fn held(&self, _: &dyn StateTxn) -> Vec<HeldItem> {
         vec![HeldItem {
             name: "table:public.patient".into(),

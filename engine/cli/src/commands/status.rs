@@ -59,6 +59,15 @@ fn text(status: &Value, sink: &str) -> String {
             ),
         ),
         ("target", target(&status["target"])),
+        (
+            "waiting",
+            match status["waited_for"].as_u64() {
+                None | Some(0) => "0".to_owned(),
+                Some(rows) => {
+                    format!("{} units for {rows} rows that are not here: lockstep waiting ls", status["waiting_units"])
+                }
+            },
+        ),
         ("parked", count(&status["parked"], "parked, the engine cannot write them: lockstep parked ls")),
         ("held", count(&status["held"], "held, a person is asked: lockstep held ls")),
         ("map", map),
