@@ -23,7 +23,8 @@ pub fn answer(sink: &FhirSink, request: &SendRequest, status: u16, headers: &[(&
         // What goes into logs and errors.
         Said::Reply(SinkReply::Failed(fault)) => fault.to_string(),
         Said::Reply(SinkReply::Unknown { what } | SinkReply::NotApplied { what, .. }) => what,
-        Said::Reply(SinkReply::Final { outcome: model::Outcome::Rejected { code, detail }, .. }) => {
+        Said::Reply(SinkReply::Final { outcome: model::Outcome::Rejected { code, detail }, .. })
+        | Said::Placeless(SinkReply::Final { outcome: model::Outcome::Rejected { code, detail }, .. }) => {
             format!("{code} {detail}")
         }
         _ => String::new(),

@@ -10,9 +10,9 @@
 mod client;
 mod config;
 mod error;
-mod forbidden;
 #[doc(hidden)]
 pub mod fuzz;
+mod later;
 mod look;
 mod outcome;
 mod prerequisites;
@@ -21,6 +21,7 @@ mod readback;
 mod request;
 mod settle;
 mod sink;
+mod standing;
 mod token;
 
 pub use config::{Auth, Config, Options, ProbePlace};

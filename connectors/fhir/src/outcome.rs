@@ -11,6 +11,11 @@ use schemas::Profile;
 /// A server that asks for more patience than this is asked again all the same: it may have come back.
 const RETRY_AFTER_MAX_MS: u64 = 3_600_000;
 
+pub(crate) const ALLOW_IDS: &str = "have the server's owner allow create by update with client ids (HAPI: `client_id_strategy: ANY`); \
+                         does `base_url` end at the FHIR base?";
+/// How servers say in words that they take no ids of ours; compared without case and hyphens.
+const NO_IDS: [&str; 3] = ["client assigned id", "client defined id", "client supplied id"];
+
 /// What a server says of a write.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Said {
@@ -24,6 +29,10 @@ pub(crate) enum Said {
     Ask(bool),
     /// We may not touch this one.
     Forbidden,
+    /// A create was refused in a way that a server has, too, which takes no ids of ours; else it is what is said here.
+    Placeless(SinkReply),
+    /// The server took it and will do it later, perhaps at this time.
+    Later(Option<u64>),
     /// What it is already.
     Reply(SinkReply),
 }
@@ -35,25 +44,25 @@ pub(crate) fn read(request: &SendRequest, answer: &Answer, profile: &Profile) ->
         (200 | 201, Write::Put) | (200 | 204, Write::Delete) => done(request, answer, profile),
         (304 | 409 | 410 | 412, _) | (404, Write::Delete) => reference(answer).map_or(Said::Ask(true), Said::Reply),
         (404, Write::Put) if !create => reference(answer).map_or(Said::Ask(true), Said::Reply),
-        (400 | 422, _) => reference(answer).map_or_else(|| rejected(answer), Said::Reply),
-        (401, _) => stopped("does not know us: HTTP 401", RENEW),
+        (400 | 404 | 405, Write::Put) if create => {
+            reference(answer).map_or_else(|| refused_create(request, answer), Said::Reply)
+        }
+        (400 | 422, _) => reference(answer).map_or_else(|| Said::Reply(rejected(answer)), Said::Reply),
+        (401, _) => Said::Reply(stopped("does not know us: HTTP 401", RENEW)),
         (403, _) => Said::Forbidden,
-        (404 | 405, Write::Put) if create => stopped(
-            &format!("takes no {} with an id of ours: HTTP {}", request.unit.resource_type, answer.status),
-            "does `base_url` end at the FHIR base, and does the server allow create by update with client ids?",
-        ),
-        (406 | 415 | 428, _) => stopped(
+        (406 | 415 | 428, _) => Said::Reply(stopped(
             &format!("does not speak as its profile says: HTTP {}", answer.status),
             "run `lockstep check --probe` and correct the profile",
-        ),
+        )),
         (429, _) => waiting(answer, patience(&answer.headers)),
         // Without a time to come back, a 503 is any proxy's word for an answer that it did not wait for.
         (503, _) if answer.headers.contains_key(RETRY_AFTER) => waiting(answer, patience(&answer.headers)),
-        (300..=399, _) => stopped(
+        (300..=399, _) => Said::Reply(stopped(
             &format!("is elsewhere: HTTP {}", answer.status),
             "set `base_url` to the server's own address; redirects are not followed",
-        ),
-        (400..=499, _) if answer.status != 408 => rejected(answer),
+        )),
+        (400..=499, _) if answer.status != 408 => Said::Reply(rejected(answer)),
+        (202, _) => Said::Later(patience(&answer.headers)),
         (status, _) => Said::Reply(SinkReply::Unknown { what: format!("the server answered HTTP {status}") }),
     }
 }
@@ -83,14 +92,29 @@ fn reference(answer: &Answer) -> Option<SinkReply> {
     dangling.then_some(SinkReply::NotApplied { what, retry_after_ms: None, why: NotApplied::Dependency })
 }
 
-fn rejected(answer: &Answer) -> Said {
-    let code = format!("http_{}", answer.status).into();
-    let detail = Issues::read(answer).words(answer.status).into();
-    Said::Reply(SinkReply::Final { outcome: Outcome::Rejected { code, detail }, foreign: Vec::new() })
+/// A create that was refused: by a server that takes no ids of ours, if it says so in words; for its content, if the answer
+/// speaks of that; else others of its type must tell.
+fn refused_create(request: &SendRequest, answer: &Answer) -> Said {
+    let issues = Issues::read(answer);
+    if issues.of_the_id {
+        let what = format!("takes no {} with an id of ours: HTTP {}", request.unit.resource_type, answer.status);
+        return Said::Reply(stopped(&what, ALLOW_IDS));
+    }
+    let rejected = rejected(answer);
+    match answer.status {
+        400 if issues.of_the_content => Said::Reply(rejected),
+        _ => Said::Placeless(rejected),
+    }
 }
 
-fn stopped(what: &str, cure: &str) -> Said {
-    Said::Reply(SinkReply::Failed(Fault::new(Failure::Misconfigured, format!("the FHIR server {what}")).cure(cure)))
+fn rejected(answer: &Answer) -> SinkReply {
+    let code = format!("http_{}", answer.status).into();
+    let detail = Issues::read(answer).words(answer.status).into();
+    SinkReply::Final { outcome: Outcome::Rejected { code, detail }, foreign: Vec::new() }
+}
+
+pub(crate) fn stopped(what: &str, cure: &str) -> SinkReply {
+    SinkReply::Failed(Fault::new(Failure::Misconfigured, format!("the FHIR server {what}")).cure(cure))
 }
 
 fn waiting(answer: &Answer, retry_after_ms: Option<u64>) -> Said {
@@ -115,6 +139,10 @@ fn patience(headers: &HeaderMap) -> Option<u64> {
 struct Issues {
     codes: Vec<String>,
     numbers: Vec<String>,
+    /// It says that a client may not choose the id.
+    of_the_id: bool,
+    /// It names an element, or the reason by HAPI's number.
+    of_the_content: bool,
 }
 
 impl Issues {
@@ -134,7 +162,11 @@ impl Issues {
                 .filter_map(|issue| text(issue, "diagnostics"))
                 .filter_map(|text| hapi_number(&text))
                 .collect(),
+            of_the_id: issues.iter().any(of_the_id),
+            of_the_content: issues.iter().any(|issue| issue.get("expression").or(issue.get("location")).is_some()),
         };
+        found.of_the_id |= found.numbers.iter().any(|number| matches!(number.as_str(), "HAPI-0959" | "HAPI-0960"));
+        found.of_the_content |= !found.numbers.is_empty();
         for list in [&mut found.codes, &mut found.numbers] {
             list.sort();
             list.dedup();
@@ -147,6 +179,15 @@ impl Issues {
         let all: Vec<&str> = self.codes.iter().chain(&self.numbers).map(String::as_str).collect();
         if all.is_empty() { format!("HTTP {status}") } else { format!("HTTP {status}, {}", all.join(", ")) }
     }
+}
+
+/// Whether its words say that a client may not choose the id (Medplum has no code for it).
+fn of_the_id(issue: &Json) -> bool {
+    let details = issue.get("details").and_then(|details| details.get("text"));
+    [issue.get("diagnostics"), details].into_iter().flatten().filter_map(Json::as_str).any(|text| {
+        let text = text.to_ascii_lowercase().replace('-', " ");
+        NO_IDS.iter().any(|words| text.contains(words))
+    })
 }
 
 /// `HAPI-1094` out of a text that may hold values.

@@ -17,10 +17,11 @@ use crate::{
     client::Client,
     config::Options,
     error::Error,
-    forbidden::Forbidden,
+    later::Later,
     outcome::{self, Said},
     request::{self, Requests},
     settle::{Evidence, is_base},
+    standing::Standing,
     token::Token,
 };
 use model::{Outcome, Write};
@@ -33,7 +34,8 @@ pub struct FhirSink {
     pub(crate) options: Options,
     pub(crate) client: Client,
     pub(crate) requests: Requests,
-    forbidden: Forbidden,
+    pub(crate) standing: Standing,
+    later: Later,
 }
 
 impl FhirSink {
@@ -41,7 +43,7 @@ impl FhirSink {
     pub fn open(options: Options) -> Result<FhirSink, Error> {
         let token = Arc::new(Token::new(&options)?);
         let (client, requests) = (Client::new(&options, token.clone())?, Requests::new(&options, token)?);
-        Ok(FhirSink { options, client, requests, forbidden: Forbidden::default() })
+        Ok(FhirSink { options, client, requests, standing: Standing::default(), later: Later::default() })
     }
 
     async fn attempt(&self, request: &SendRequest) -> SinkReply {
@@ -61,23 +63,24 @@ impl FhirSink {
             Err(error) => return error.unanswered(),
         };
         tracing::debug!(unit = %request.unit, attempt = request.attempt, status = answer.status, "the target answered");
-        match outcome::read(request, &answer, &self.options.profile) {
+        match self.standing.hears(request, outcome::read(request, &answer, &self.options.profile)) {
             Said::Done(version) => {
-                self.forbidden.forget();
                 let outcome = Outcome::Accepted { version, by: "reply".into() };
                 SinkReply::Final { outcome, foreign: Vec::new() }
             }
             Said::Stands(version) => self.look(request, |evidence| evidence.written(&version)).await,
             Said::Unchanged(_) => self.look(request, |evidence| evidence.unchanged()).await,
             Said::Ask(refused) => self.find_out(request, refused).await,
-            Said::Forbidden => self.forbidden.met(request),
+            Said::Forbidden => self.standing.forbidden(request),
+            Said::Placeless(rejected) => self.placeless(request, answer.status, rejected).await,
+            Said::Later(wait_ms) => self.later.promised(request, wait_ms, self.request_lifetime_max_seconds()),
             Said::Reply(reply) => reply,
         }
     }
 
     /// The versions since the base say what became of it. `refused`: the target itself refused.
     async fn find_out(&self, request: &SendRequest, refused: bool) -> SinkReply {
-        self.look(request, |evidence| evidence.settle(refused)).await
+        self.standing.finds(request, self.look(request, |evidence| evidence.settle(refused)).await)
     }
 
     async fn look(&self, request: &SendRequest, judge: impl FnOnce(Evidence<'_>) -> SinkReply + Send) -> SinkReply {
@@ -103,7 +106,7 @@ impl Sink for FhirSink {
     }
 
     fn settle(&self, request: SendRequest) -> Boxed<'_, SinkReply> {
-        Box::pin(async move { self.find_out(&request, false).await })
+        Box::pin(async move { self.later.settle(&request, self.find_out(&request, false)).await })
     }
 
     fn look(&self, written: Option<Written>) -> Boxed<'_, Result<Look, Fault>> {

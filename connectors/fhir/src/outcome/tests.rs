@@ -80,11 +80,27 @@ fn a_refusal_by_a_guard_is_asked_of_the_history() {
 }
 
 #[test]
-fn a_create_that_the_server_has_no_place_for_stops_the_sink() {
-    for status in [404, 405] {
-        let said = read(&request(Write::Put, None), &answer(status, &[], ""), &profile());
-        assert!(matches!(said, Said::Reply(SinkReply::Failed(_))), "{status}");
+fn a_server_that_says_that_it_takes_no_ids_of_ours_stops_the_sink_with_the_cure() {
+    let details = r#"{"issue":[{"severity":"error","code":"invalid","details":{"text":"Cannot perform create as update with client-assigned ID"}}]}"#;
+    let hapi = r#"{"issue":[{"severity":"error","code":"processing","diagnostics":"HAPI-0959: No resource exists on this server resource with ID[canary], and client-assigned IDs are not enabled."}]}"#;
+    for (status, body) in [(400, details), (404, details), (404, hapi)] {
+        let said = read(&request(Write::Put, None), &answer(status, &[], body), &profile());
+        let Said::Reply(SinkReply::Failed(fault)) = said else { panic!("{status}: {said:?}") };
+        assert!(fault.what.contains("Patient") && fault.cure.contains("client ids"), "{fault}");
+        assert!(!fault.to_string().contains("canary"), "{fault}");
     }
+}
+
+#[test]
+fn a_refused_create_that_does_not_say_why_is_left_to_others_of_its_type() {
+    let said = |status, base, body: &str| read(&request(Write::Put, base), &answer(status, &[], body), &profile());
+    let vague = r#"{"issue":[{"severity":"error","code":"invalid"}]}"#;
+    assert!(matches!(said(400, None, vague), Said::Placeless(_)));
+    assert!(matches!(said(404, None, ""), Said::Placeless(_)));
+    assert!(matches!(said(405, None, ""), Said::Placeless(_)));
+    let content = r#"{"issue":[{"severity":"error","code":"invalid","expression":["Patient.birthDate"]}]}"#;
+    assert!(matches!(said(400, None, content), Said::Reply(SinkReply::Final { .. })));
+    assert!(matches!(said(400, Some("1"), vague), Said::Reply(SinkReply::Final { .. })), "an update has its place");
 }
 
 #[test]
@@ -98,6 +114,7 @@ fn a_reference_to_what_is_not_there_waits_and_bad_data_is_parked() {
     for (status, code, text) in [
         (400, "processing", "HAPI-1094: Resource Patient/canary not found, specified in path: Observation.subject"),
         (422, "processing", "HAPI-1095: canary"),
+        (404, "processing", "HAPI-1094: canary"),
         (422, "not-found", "Observation.subject: points at a resource that is not here"),
     ] {
         let Said::Reply(SinkReply::NotApplied { what, why: NotApplied::Dependency, .. }) =
@@ -149,9 +166,10 @@ fn patience_is_read_in_every_form() {
 fn a_5xx_is_unknown_unless_it_names_a_time() {
     let put =
         |status, headers: &[(&str, &str)]| read(&request(Write::Put, None), &answer(status, headers, ""), &profile());
-    for status in [408, 500, 502, 503, 504, 202] {
+    for status in [408, 500, 502, 503, 504] {
         assert!(matches!(put(status, &[]), Said::Reply(SinkReply::Unknown { .. })), "{status}");
     }
+    assert_eq!((put(202, &[("retry-after", "7")]), put(202, &[])), (Said::Later(Some(7_000)), Said::Later(None)));
     assert!(matches!(put(503, &[("retry-after", "1")]), Said::Reply(SinkReply::NotApplied { .. })));
     assert!(matches!(put(500, &[("retry-after", "1")]), Said::Reply(SinkReply::Unknown { .. })));
 }

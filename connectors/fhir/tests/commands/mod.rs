@@ -1,6 +1,7 @@
 //! What the tests say in one word: a server, requests for it, and other people's edits.
 #![expect(clippy::unwrap_used, reason = "a test's panic is its report")]
 
+mod answers;
 mod contract;
 pub mod tls;
 
