@@ -12,6 +12,7 @@ use crate::{
     heartbeat::Heartbeat,
     inbox::{Inbox, Message},
     kill::KillPoints,
+    layer::is_layer_full,
     log_task::LogRequest,
     source_task::{Reading, SourceCommand},
 };
@@ -171,7 +172,7 @@ impl Driver {
         let many = || {
             self.since.entries >= CHECKPOINT_ENTRIES || self.dirty() && now >= after(self.since.at, CHECKPOINT_EVERY)
         };
-        self.store.overlay_bytes() >= self.overlay_bytes_max || !self.store.is_checkpointing() && many()
+        is_layer_full(self.store.overlay_bytes(), self.overlay_bytes_max) || !self.store.is_checkpointing() && many()
     }
 
     fn message(&mut self, message: Message) -> Next {

@@ -50,7 +50,7 @@ pub type OpenStores = Box<dyn FnMut() -> Result<Stores, Fault> + Send>;
 pub struct Setup {
     /// The flow's settings.
     pub config: Config,
-    /// A checkpoint is due at so many bytes.
+    /// So many bytes of state may wait for the disk, in a checkpoint under way and above it: one is due at half of them.
     pub overlay_bytes_max: usize,
     /// Makes the flow.
     pub core: MakeCore,

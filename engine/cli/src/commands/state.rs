@@ -66,7 +66,8 @@ fn fold(settings: &Settings, dry: &mut Dry<'_>, bar: &Bar) -> Result<(), Fault> 
             break;
         }
         steps += 1;
-        let due = steps % STEPS_BETWEEN_LOOKS == 0 && dry.store.overlay_bytes() >= settings.overlay_bytes_max;
+        let due = steps % STEPS_BETWEEN_LOOKS == 0
+            && runtime::is_layer_full(dry.store.overlay_bytes(), settings.overlay_bytes_max);
         if due {
             dry.push(FlowInput::CheckpointDue);
         }
