@@ -104,8 +104,10 @@ pub enum Command {
         #[command(subcommand)]
         command: Held,
     },
-    /// Compare source, shadow and target at one position of the source; exit code 1 if anything differs
-    #[command(after_help = "Examples:\n  lockstep verify\n  lockstep verify --json")]
+    /// Compare source, shadow, state and target at one position of the source; exit code 1 if anything differs
+    #[command(
+        after_help = "Exit codes:\n  0  nothing differs in what was compared; the last line, and `complete` in --json, say whether that\n     was everything. Not compared: rows that moved meanwhile, units that are parked, held, waiting or\n     unsettled, versions in flight, fields as of the last mapping (stale: allowed), what is left out by name\n  1  something differs: every difference is named\n  others as for every command\n\nExamples:\n  lockstep verify\n  lockstep verify --json       # script: clean and complete"
+    )]
     Verify,
     /// Decide the journal again
     #[command(after_help = "Examples:\n  lockstep replay check\n  lockstep replay check --json")]

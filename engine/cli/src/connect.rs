@@ -36,11 +36,12 @@ pub fn fences(settings: &Settings) -> Result<Box<dyn FenceSource>, CliError> {
 
 /// Both ends of the pipeline, for one verification.
 pub fn sides(settings: &Settings) -> Result<Sides, CliError> {
-    let journal = stores::read_journal(settings)?;
+    let (journal, decisions) = (stores::read_journal(settings)?, stores::read_decisions(settings)?);
     Ok(Sides {
         fences: fences(settings)?,
         target: target(settings, &[])?.readback,
         journal: Box::new(move |from| journal.read(from, stores::READ_BYTES_MAX)),
+        decisions: Box::new(move |from| decisions.read(from, stores::READ_BYTES_MAX)),
         source: settings.source.system.clone(),
         sink: settings.sink.system.clone(),
         secret: settings.tag_secret(),

@@ -19,6 +19,7 @@ mod mapping;
 mod owns;
 mod r4;
 mod rows;
+mod stale;
 mod syntax;
 mod template;
 mod types;

@@ -21,7 +21,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use verify::{Progress, ReadJournal, Report, VerifyInput, verify};
+use verify::{Progress, ReadDecisions, ReadJournal, Report, VerifyInput, verify};
 
 /// A stream that does not pass a fresh fence for so long is down or far behind.
 const FENCE_PATIENCE: Duration = Duration::from_secs(600);
@@ -38,6 +38,8 @@ pub struct Sides {
     pub target: Arc<dyn Readback>,
     /// The journal, read beside the engine.
     pub journal: ReadJournal,
+    /// The decisions log, read beside the engine.
+    pub decisions: ReadDecisions,
     /// The source's system.
     pub source: SystemId,
     /// The sink's system.
@@ -131,7 +133,7 @@ fn run(handle: Handle, open: &OpenSides, told: &Mutex<Last>) -> Result<Report, F
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Fault::new(Failure::Transient, format!("no runtime: {error}")))?;
     runtime.block_on(async {
-        let Sides { mut fences, target, journal, source, sink, secret } = open()?;
+        let Sides { mut fences, target, journal, decisions, source, sink, secret } = open()?;
         let standing = handle.status().await?;
         if standing.source.state == "stopped" {
             let what = format!("the source {} is stopped: no fence can be passed", standing.source.system);
@@ -153,6 +155,7 @@ fn run(handle: Handle, open: &OpenSides, told: &Mutex<Last>) -> Result<Report, F
             state,
             target,
             journal,
+            decisions,
             before,
             source,
             sink,

@@ -1,10 +1,12 @@
-//! What the journal knows of versions at the target, by unit: outcomes, foreign versions that settling found, bindings.
+//! What the logs know of versions at the target, by unit: outcomes, foreign versions that settling found, bindings; and
+//! which effects were decided.
 //!
 //! Some fifty bytes a fact: a version is kept as eight bytes of its hash. Read once to the tail, and further on whenever
 //! somebody asks for what came since: a version that we made has its `Bound` before the send, and its outcome soon after.
+//! An outcome's decision was durable before the send (J24): it is in the decisions log when the outcome is read.
 
-use crate::ReadJournal;
-use model::{Acked, Entry, EntryId, Hash, Outcome, RequestId, SystemId, UnitId};
+use crate::{ReadDecisions, ReadJournal};
+use model::{Acked, Entry, EntryId, Hash, Outcome, Record, RequestId, SystemId, Unit, UnitId};
 use ports::Fault;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,13 +53,34 @@ pub(crate) struct Facts {
     /// Units bound at or behind `since`.
     bound: BTreeSet<UnitId>,
     since: EntryId,
+    decisions: ReadDecisions,
+    next_decision: EntryId,
+    /// What was decided to be written, and of which unit.
+    issued: BTreeMap<RequestId, UnitId>,
+    /// Outcomes of what nobody decided.
+    unrecorded: Vec<(Unit, EntryId)>,
 }
 
 impl Facts {
     /// Reads the journal to its tail; bindings from `since` on, which the state at P does not hold, are kept too.
-    pub(crate) fn open(read: ReadJournal, system: SystemId, since: EntryId) -> Result<Facts, Fault> {
-        let (facts, bound) = (BTreeMap::new(), BTreeSet::new());
-        let mut all = Facts { read, system, next: EntryId::new(1, 1), facts, bound, since };
+    pub(crate) fn open(
+        (read, decisions): (ReadJournal, ReadDecisions),
+        system: SystemId,
+        since: EntryId,
+    ) -> Result<Facts, Fault> {
+        let first = EntryId::new(1, 1);
+        let mut all = Facts {
+            read,
+            system,
+            next: first,
+            facts: BTreeMap::new(),
+            bound: BTreeSet::new(),
+            since,
+            decisions,
+            next_decision: first,
+            issued: BTreeMap::new(),
+            unrecorded: Vec::new(),
+        };
         all.advance()?;
         Ok(all)
     }
@@ -74,14 +97,17 @@ impl Facts {
             let Some(last) = entries.last() else { return Ok(()) };
             self.next = last.header.id.next();
             for entry in &entries {
-                self.take(entry.header.id, &entry.entry);
+                self.take(entry.header.id, &entry.entry)?;
             }
         }
     }
 
-    fn take(&mut self, id: EntryId, entry: &Entry) {
+    fn take(&mut self, id: EntryId, entry: &Entry) -> Result<(), Fault> {
         match entry {
             Entry::Acked(acked) if acked.system == self.system => {
+                if !self.decided(acked)? {
+                    self.unrecorded.push((acked.unit.clone(), id));
+                }
                 if let Some(says) = outcome(acked) {
                     self.facts.insert((acked.unit.id, id), says);
                 }
@@ -94,6 +120,39 @@ impl Facts {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// Whether a recorded decision about this unit issued the effect.
+    fn decided(&mut self, acked: &Acked) -> Result<bool, Fault> {
+        let request = acked.effect.request();
+        if !self.issued.contains_key(&request) {
+            self.advance_decisions()?;
+        }
+        Ok(self.recorded(acked.unit.id, &request))
+    }
+
+    fn advance_decisions(&mut self) -> Result<(), Fault> {
+        loop {
+            let records = (self.decisions)(self.next_decision)?;
+            let Some(last) = records.last() else { return Ok(()) };
+            self.next_decision = last.header.id.next();
+            for record in records {
+                let Record::Decided(decided) = record.record else { continue };
+                let ours = decided.effects.iter().filter(|effect| effect.system == self.system);
+                self.issued.extend(ours.map(|effect| (effect.id.request(), effect.unit.id)));
+            }
+        }
+    }
+
+    /// Whether a recorded decision about this unit made the request.
+    pub(crate) fn recorded(&self, unit: UnitId, request: &RequestId) -> bool {
+        self.issued.get(request) == Some(&unit)
+    }
+
+    /// Outcomes that no recorded decision leads to, with the entries that tell them.
+    pub(crate) fn unrecorded(&mut self) -> Vec<(Unit, EntryId)> {
+        std::mem::take(&mut self.unrecorded)
     }
 
     /// What is known of a unit, in the order of the entries.

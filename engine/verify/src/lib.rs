@@ -10,7 +10,7 @@
 //! ```text
 //!  fence P ──► rows ──┐ leg 1      frozen view                 leg 3   ┌── versions, lists ◄── target
 //!                     ├───────► shadow ─ map ─► state, ledger ◄────────┤
-//!                     │             leg 2                              └── outcomes, foreign versions ◄── journal
+//!                     │             leg 2                              └── outcomes, foreign versions ◄── journal, decisions log
 //! ```
 //! State and journal are read synchronously: run it where blocking is allowed.
 
@@ -29,12 +29,15 @@ mod versions;
 pub use report::{About, Class, Finding, LeftOut, Leg, Report};
 
 use flow::Inspect;
-use model::{EntryId, Journaled, SystemId, TableName};
+use model::{EntryId, Journaled, Recorded, SystemId, TableName};
 use ports::{Fault, Fence, Readback, StateTxn};
 use std::sync::Arc;
 
 /// The next durable entries of the journal from a name on; empty at its tail.
 pub type ReadJournal = Box<dyn FnMut(EntryId) -> Result<Vec<Journaled>, Fault> + Send>;
+
+/// The next durable records of the decisions log from a name on; empty at its tail.
+pub type ReadDecisions = Box<dyn FnMut(EntryId) -> Result<Vec<Recorded>, Fault> + Send>;
 
 /// What is compared.
 pub struct VerifyInput {
@@ -46,6 +49,8 @@ pub struct VerifyInput {
     pub target: Arc<dyn Readback>,
     /// The journal, from its first entry.
     pub journal: ReadJournal,
+    /// The decisions log, from its first record.
+    pub decisions: ReadDecisions,
     /// The entry that was folded next before the fence was opened.
     pub before: EntryId,
     /// The source's system.
@@ -78,7 +83,8 @@ pub type OnProgress<'a> = &'a mut (dyn FnMut(Progress) + Send);
 
 /// Compares everything. A fault means that a side could not be read: nothing is said about it then.
 pub async fn verify(input: VerifyInput, progress: OnProgress<'_>) -> Result<Report, Fault> {
-    let VerifyInput { mut fence, state, target, mut journal, before, source, sink, tables, secret, .. } = input;
+    let VerifyInput { mut fence, state, target, mut journal, decisions, before, source, sink, tables, secret, .. } =
+        input;
     let inspect = Inspect::open(state);
     let mut report = Report::new(fence.position(), inspect.folding(), inspect.map_hash(), secret, input.findings_max);
     let moved = fence::Moved::between(fence.position(), before, &mut journal, &inspect)?;
@@ -86,7 +92,7 @@ pub async fn verify(input: VerifyInput, progress: OnProgress<'_>) -> Result<Repo
     // The snapshot holds back the source's vacuum: it ends as soon as it is not needed.
     drop(fence);
     units::compare(&mut inspect, &source, &mut report, progress);
-    let facts = facts::Facts::open(journal, sink.clone(), inspect.folding())?;
+    let facts = facts::Facts::open((journal, decisions), sink.clone(), inspect.folding())?;
     let history = target.keeps_history();
     let settings = target::Settings { sink, history, concurrency: input.concurrency.max(1) };
     target::Leg3::new(inspect, target, facts, settings, report).compare(progress).await

@@ -31,6 +31,10 @@ pub enum Class {
     Unattributed,
     /// A version that was acknowledged and is not in the history any more.
     Vanished,
+    /// An outcome in the journal whose write no recorded decision asked for.
+    Unrecorded,
+    /// One more version of a write that was decided once.
+    Repeated,
     /// A reference to something that is not there.
     Dangling,
     /// A reference to another patient's record.
@@ -58,6 +62,8 @@ impl Class {
             Class::Undecided => "undecided",
             Class::Unattributed => "unattributed",
             Class::Vanished => "vanished",
+            Class::Unrecorded => "unrecorded",
+            Class::Repeated => "repeated",
             Class::Dangling => "dangling",
             Class::WrongPatient => "wrong_patient",
         }
@@ -135,6 +141,8 @@ pub struct Report {
     pub dispositions: BTreeMap<&'static str, u64>,
     /// Units whose joined values are as of their last mapping (`stale: allowed`), and differ from the rows now.
     pub as_of_last_mapping: u64,
+    /// What of them was not compared for that reason, by entity and field, with the number of units.
+    pub not_compared: BTreeMap<(EntityName, Box<str>), u64>,
     /// Units whose content at the target was compared and found equal.
     pub equal: u64,
     /// Units with an effect whose outcome was not known at P: not compared, never equal.
@@ -143,14 +151,17 @@ pub struct Report {
     pub open: u64,
     /// Versions at the target that were looked at.
     pub versions: u64,
-    /// .. that are ours by the journal.
+    /// .. that are ours: by the journal, and by the recorded decision that made the request.
     pub ours: u64,
     /// .. that the journal knows as somebody else's.
     pub others: u64,
     /// .. that carry our stamp, are newer than P and had no outcome in the journal yet when verify ended.
     pub in_flight: u64,
-    /// Writes that the journal says were accepted.
+    /// Outcomes in the journal that say of a write that it was accepted.
     pub accepted: u64,
+    /// Recorded decisions whose write is settled and stands in the history: as many as versions are ours, or more where a
+    /// write kept the version that was there.
+    pub wrote: u64,
     /// Resources of mapped types that were listed at the target.
     pub listed: u64,
     /// References that were followed.
@@ -191,6 +202,7 @@ impl Report {
             moved: 0,
             dispositions: BTreeMap::new(),
             as_of_last_mapping: 0,
+            not_compared: BTreeMap::new(),
             equal: 0,
             unsettled: 0,
             open: 0,
@@ -199,6 +211,7 @@ impl Report {
             others: 0,
             in_flight: 0,
             accepted: 0,
+            wrote: 0,
             listed: 0,
             references: 0,
             counts: BTreeMap::new(),
@@ -214,9 +227,11 @@ impl Report {
         self.counts.is_empty()
     }
 
-    /// Everything was compared: nothing was left out, nothing was unsettled.
+    /// Everything was compared: nothing was left out, moved meanwhile, parked, held or waiting, unsettled or in flight, and
+    /// no field is as of a mapping of before.
     pub fn complete(&self) -> bool {
-        self.left_out.is_empty() && self.moved == 0 && self.unsettled == 0 && self.in_flight == 0
+        let apart = self.moved + self.open + self.unsettled + self.in_flight;
+        apart == 0 && self.left_out.is_empty() && self.not_compared.is_empty()
     }
 
     /// How many findings there are.
@@ -228,6 +243,14 @@ impl Report {
         *self.counts.entry((finding.leg, finding.class)).or_default() += 1;
         if self.findings.len() < self.findings_max {
             self.findings.push(finding);
+        }
+    }
+
+    /// A unit of which these fields are as of its last mapping.
+    pub(crate) fn as_of_last_mapping(&mut self, entity: &EntityName, fields: &[String]) {
+        self.as_of_last_mapping += u64::from(!fields.is_empty());
+        for field in fields {
+            *self.not_compared.entry((entity.clone(), field.as_str().into())).or_default() += 1;
         }
     }
 

@@ -12,8 +12,8 @@ use crate::{
 use flow::{Inspect, LedgerView};
 use mapping::Map;
 use model::{
-    AggregateState, Base, EntityName, EntryId, Fields, Json, Means, Presence, SystemId, Unit, UnitId, Verdict,
-    canonically_equal,
+    AggregateState, Base, EntityName, EntryId, Fields, Json, Means, Presence, RequestId, SystemId, Unit, UnitId,
+    Verdict, canonically_equal,
 };
 use ports::{Boxed, Fault, Readback, Version};
 use schemas::r4::ElementTable;
@@ -83,6 +83,7 @@ impl Leg3 {
         self.referrers();
         self.list(progress).await?;
         self.settle_stamped()?;
+        self.unrecorded();
         Ok(self.report)
     }
 
@@ -125,7 +126,7 @@ impl Leg3 {
         };
         let one = One { state, entity: &entity, versions, facts: &facts };
         whose = self.attribute(&one, whose, fenced.as_deref());
-        self.vanished(&one, upto);
+        self.vanished(&one, &whose, upto);
         match self.want(state, &ledger, &facts, fenced) {
             Want::Unsettled => self.report.unsettled += 1,
             Want::Open => {
@@ -142,6 +143,7 @@ impl Leg3 {
 
     /// Counts whose the versions are and names those that are nobody's.
     fn attribute(&mut self, one: &One<'_>, mut whose: Vec<Owner>, fenced: Option<&str>) -> Vec<Owner> {
+        let mut made = BTreeSet::new();
         let at_p = fenced.and_then(|fenced| one.place(fenced)).unwrap_or(one.versions.len());
         for (at, (owner, version)) in whose.iter_mut().zip(one.versions).enumerate() {
             self.report.versions += 1;
@@ -150,7 +152,15 @@ impl Leg3 {
                 *owner = Owner::Nobody;
             }
             match owner {
-                Owner::Ours(_) => self.report.ours += 1,
+                Owner::Ours(entry) => {
+                    let request = one.request(*entry);
+                    if request.is_some_and(|request| self.facts.recorded(one.state.unit.id, &request)) {
+                        self.report.ours += 1;
+                    }
+                    if !made.insert(request) {
+                        self.find(one, Class::Repeated, Some(version), Vec::new());
+                    }
+                }
                 Owner::Others(_) => self.report.others += 1,
                 Owner::Stamped => {
                     let version = Version { body: None, ..version.clone() };
@@ -162,19 +172,42 @@ impl Leg3 {
         whose
     }
 
-    /// What was accepted and is not in the history any more.
-    fn vanished(&mut self, one: &One<'_>, upto: EntryId) {
+    /// Outcomes that nobody decided: verify names each, also of units that the state does not know.
+    fn unrecorded(&mut self) {
+        for (unit, entry) in self.facts.unrecorded() {
+            let entity = self.inspect.unit_key(unit.id).map(|(entity, _)| entity);
+            let about = match entity {
+                Some(entity) => About::Unit { unit, entity },
+                None => self.report.resource(&unit.resource_type, &unit.id.to_string()),
+            };
+            let (leg, class, entries) = (Leg::Target, Class::Unrecorded, vec![entry]);
+            self.report.find(Finding { leg, class, about, version: None, fields: Vec::new(), entries });
+        }
+    }
+
+    /// What was accepted and is not in the history any more; and how many decisions wrote.
+    fn vanished(&mut self, one: &One<'_>, whose: &[Owner], upto: EntryId) {
+        let owned = whose.iter().filter_map(|owner| match owner {
+            Owner::Ours(entry) => one.request(*entry),
+            _ => None,
+        });
+        let mut wrote: BTreeSet<RequestId> = owned.collect();
         let purged = one.facts.iter().any(|fact| matches!(fact.says, Says::Gone { version: None }));
         let tags: BTreeSet<VersionTag> = one.versions.iter().map(|one| VersionTag::of(&one.version)).collect();
         for fact in one.facts.iter().filter(|fact| fact.entry < upto) {
-            let Says::Accepted { version, .. } = fact.says else { continue };
+            let Says::Accepted { version, request } = fact.says else { continue };
             self.report.accepted += 1;
+            if tags.contains(&version) {
+                wrote.insert(request);
+            }
             if self.settings.history && !purged && !one.versions.is_empty() && !tags.contains(&version) {
                 let (leg, class, about) = (Leg::Target, Class::Vanished, one.about());
                 let entries = vec![fact.entry];
                 self.report.find(Finding { leg, class, about, version: None, fields: Vec::new(), entries });
             }
         }
+        wrote.retain(|request| self.facts.recorded(one.state.unit.id, request));
+        self.report.wrote += wrote.len() as u64;
     }
 
     fn want(&self, state: &AggregateState, ledger: &LedgerView, facts: &[Fact], fenced: Option<Box<str>>) -> Want {
@@ -291,6 +324,14 @@ pub(crate) struct One<'a> {
 impl One<'_> {
     pub(crate) fn about(&self) -> About {
         About::Unit { unit: self.state.unit.clone(), entity: self.entity.clone() }
+    }
+
+    /// Of the request whose outcome this entry tells.
+    fn request(&self, entry: EntryId) -> Option<RequestId> {
+        self.facts.iter().find(|fact| fact.entry == entry).and_then(|fact| match fact.says {
+            Says::Accepted { request, .. } | Says::Stale { request, .. } => Some(request),
+            Says::Gone { .. } | Says::Rejected | Says::Foreign { .. } => None,
+        })
     }
 
     fn place(&self, version: &str) -> Option<usize> {

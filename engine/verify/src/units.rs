@@ -2,6 +2,8 @@
 //!
 //! The shadow stands at P and everything up to P is decided, so that each unit's state follows from its rows alone, but
 //! for what a declared `stale: allowed` leaves at the unit's last mapping, and for what a person or the engine holds back.
+//! The rows of such a join as they were at the last mapping are kept nowhere: a field that may hang on one is compared as
+//! far as it is equal, else counted by name as not compared; every other field of the unit is compared as ever.
 
 use crate::{About, Class, Finding, Leg, OnProgress, Progress, Report};
 use flow::{INTERNAL, Inspect, WAITED_TOO_LONG};
@@ -12,6 +14,8 @@ use model::{
 };
 use schemas::r4::ElementTable;
 
+/// What is not compared of a unit that the map cannot make of the rows as they are now.
+const CAN_SAY: &str = "(whether the map can say)";
 /// Units and rows of a page.
 const PAGE: usize = 1_000;
 
@@ -72,12 +76,14 @@ fn compare_unit(
     *report.dispositions.entry(disposition(state.as_ref())).or_default() += 1;
     let (class, fields) = match judge(&mapped, state.as_ref()) {
         Ok(()) => return,
-        Err(Doubt::Fields(_)) if entity.joins.iter().any(|join| !join.remap) => {
-            report.as_of_last_mapping += 1;
-            return;
+        Err(Doubt::Fields(fields)) => match follow_from_rows(fields, entity, report) {
+            fields if fields.is_empty() => return,
+            fields => (Class::Different, fields),
+        },
+        Err(Doubt::Content(_)) if entity.reads_stale() => {
+            return report.as_of_last_mapping(&entity.name, &[CAN_SAY.to_owned()]);
         }
-        Err(Doubt::Fields(fields)) => (Class::Different, fields),
-        Err(Doubt::Standing(what)) => (Class::Different, vec![format!("({what})")]),
+        Err(Doubt::Content(what) | Doubt::Standing(what)) => (Class::Different, vec![format!("({what})")]),
         Err(Doubt::Undecided) => (Class::Undecided, Vec::new()),
     };
     let mut entries: Vec<_> = cites(&mapped).iter().map(|cite| cite.entry).collect();
@@ -85,6 +91,20 @@ fn compare_unit(
     entries.dedup();
     let about = About::Unit { unit: unit.clone(), entity: entity.name.clone() };
     report.find(Finding { leg: Leg::Units, class, about, version: None, fields, entries });
+}
+
+/// The fields that do not hang on a join whose rows count as of the last mapping; the others are counted by name.
+fn follow_from_rows(fields: Vec<FieldAddress>, entity: &Entity, report: &mut Report) -> Vec<String> {
+    let (stale, rest): (Vec<_>, Vec<_>) = fields.into_iter().partition(|address| entity.may_be_stale(address));
+    report.as_of_last_mapping(&entity.name, &named(&stale));
+    named(&rest)
+}
+
+/// Addresses in print, keys left out, each once.
+fn named(addresses: &[FieldAddress]) -> Vec<String> {
+    let mut names: Vec<String> = addresses.iter().map(|address| format!("{address:?}")).collect();
+    names.dedup();
+    names
 }
 
 fn disposition(state: Option<&AggregateState>) -> &'static str {
@@ -111,7 +131,9 @@ fn cites(mapped: &Mapped) -> &[Cite] {
 /// How a state does not follow from the rows.
 enum Doubt {
     /// These fields differ.
-    Fields(Vec<String>),
+    Fields(Vec<FieldAddress>),
+    /// The map can say what the content is, and the state stands as if not; or the other way round.
+    Content(&'static str),
     /// The verdict or the presence is another one.
     Standing(&'static str),
     /// Nothing was decided.
@@ -132,17 +154,17 @@ fn judge(mapped: &Mapped, state: Option<&AggregateState>) -> Result<(), Doubt> {
     match mapped {
         _ if parked == Some(INTERNAL) => Ok(()),
         Mapped::Unmappable { cause, .. } if parked == Some(cause) || holds(state) => Ok(()),
-        Mapped::Unmappable { .. } => Err(Doubt::Standing("the map cannot say, and the unit is not parked for that")),
+        Mapped::Unmappable { .. } => Err(Doubt::Content("the map cannot say, and the unit is not parked for that")),
         Mapped::Waiting { on, .. } => match &state.verdict {
             Some(Verdict::Waiting(waits)) if waits == on => Ok(()),
             _ if holds(state) || parked == Some(WAITED_TOO_LONG) => Ok(()),
-            _ => Err(Doubt::Standing("a reference has no row, and the unit does not wait for it")),
+            _ => Err(Doubt::Content("a reference has no row, and the unit does not wait for it")),
         },
         // Only a release maps it again.
         Mapped::Candidate(_) if parked == Some(WAITED_TOO_LONG) => Ok(()),
-        Mapped::Candidate(_) if parked.is_some() => Err(Doubt::Standing("parked, and the map can say")),
+        Mapped::Candidate(_) if parked.is_some() => Err(Doubt::Content("parked, and the map can say")),
         Mapped::Candidate(_) if matches!(state.verdict, Some(Verdict::Waiting(_))) => {
-            Err(Doubt::Standing("waiting, and every reference has its row"))
+            Err(Doubt::Content("waiting, and every reference has its row"))
         }
         Mapped::Candidate(candidate) => match &candidate.content {
             Content::Present(fields) => present(fields, state),
@@ -167,7 +189,7 @@ fn present(fields: &Fields, state: &AggregateState) -> Result<(), Doubt> {
     if state.presence != Presence::Present {
         return Err(Doubt::Standing("present in the rows, not in the state"));
     }
-    let different = differing(&state.unit.resource_type, fields, &state.fields);
+    let different = differing_addresses(&state.unit.resource_type, fields, &state.fields);
     if different.is_empty() { Ok(()) } else { Err(Doubt::Fields(different)) }
 }
 
@@ -188,18 +210,19 @@ fn deleted(means: Means, patch: &[FieldChange], state: &AggregateState) -> Resul
         Some(value) => same(&change.address, Some(value)),
         None => !state.fields.0.keys().any(|address| change.address.covers(address) && !set(address)),
     };
-    let open: Vec<_> = patch.iter().filter(|change| !done(change)).map(|one| format!("{:?}", one.address)).collect();
+    let open: Vec<_> = patch.iter().filter(|change| !done(change)).map(|one| one.address.clone()).collect();
     if open.is_empty() { Ok(()) } else { Err(Doubt::Fields(open)) }
 }
 
 /// Addresses, keys left out, at which two sets of fields say different things.
 pub(crate) fn differing(kind: &ResourceType, a: &Fields, b: &Fields) -> Vec<String> {
+    named(&differing_addresses(kind, a, b))
+}
+
+fn differing_addresses(kind: &ResourceType, a: &Fields, b: &Fields) -> Vec<FieldAddress> {
     let mut addresses: Vec<&FieldAddress> = a.0.keys().chain(b.0.keys()).collect();
     addresses.sort();
     addresses.dedup();
     let same = |address: &FieldAddress| field_equal(kind, address, a.get(address), b.get(address), ElementTable::r4());
-    let mut found: Vec<String> =
-        addresses.into_iter().filter(|address| !same(address)).map(|address| format!("{address:?}")).collect();
-    found.dedup();
-    found
+    addresses.into_iter().filter(|address| !same(address)).cloned().collect()
 }

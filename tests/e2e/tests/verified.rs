@@ -42,7 +42,7 @@ fn a_busy_pipeline_is_clean_and_foreign_hands_are_named() {
     world.engine.settle(lsn);
     let quiet = report(&world, 0);
     assert_eq!((&quiet["complete"], &quiet["others"]), (&Value::Bool(true), &0.into()), "{quiet}");
-    assert_eq!(quiet["ours"], quiet["accepted"], "{quiet}");
+    assert_eq!((&quiet["ours"], &quiet["wrote"]), (&quiet["accepted"], &quiet["accepted"]), "{quiet}");
 
     let everything = world.target.everything();
     let (unit, body) = everything

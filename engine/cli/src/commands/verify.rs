@@ -1,4 +1,5 @@
-//! `verify`: source ↔ shadow ↔ target at one position, by the running engine; 1 if anything differs.
+//! `verify`: source ↔ shadow ↔ state ↔ target at one position, by the running engine; 1 if anything differs, 0 if not, also
+//! where not everything could be compared: that is said, and `complete` is false.
 
 use crate::{
     client,
@@ -55,8 +56,8 @@ fn text(report: &Value) -> String {
         (
             "versions",
             format!(
-                "{}: {} ours of {} accepted, {} of others, {} in flight",
-                report["versions"], report["ours"], report["accepted"], report["others"], report["in_flight"]
+                "{}: {} ours, {} decisions wrote, {} of others, {} in flight",
+                report["versions"], report["ours"], report["wrote"], report["others"], report["in_flight"]
             ),
         ),
         ("references", format!("{} followed, {} resources listed", report["references"], report["listed"])),
@@ -64,16 +65,12 @@ fn text(report: &Value) -> String {
     for one in list(&report["left_out"]) {
         out += &format!("left out    {} {}: {}\n", word(&one["leg"]), word(&one["what"]), word(&one["why"]));
     }
+    for one in list(&report["not_compared"]) {
+        let what = format!("{} of {} {}", word(&one["field"]), one["units"], word(&one["entity"]));
+        out += &format!("left out    {what}: as of the last mapping (stale: allowed), not compared\n");
+    }
     if report["clean"] == json!(true) {
-        let open = |name: &str| report[name].as_u64().unwrap_or(0);
-        let left = open("open") + open("unsettled") + open("moved");
-        return out
-            + &match left {
-                0 => "clean: nothing differs\n".to_owned(),
-                left => format!(
-                    "clean as far as compared; {left} not compared (parked, held, waiting, unsettled, or moved meanwhile)\n"
-                ),
-            };
+        return out + &clean(report);
     }
     for one in list(&report["counts"]) {
         out += &format!("DIFFERS     {} {} {}\n", one["count"], word(&one["leg"]), word(&one["class"]));
@@ -84,6 +81,28 @@ fn text(report: &Value) -> String {
         out += &format!("  .. and {} more: lockstep verify --json\n", findings.len() - SHOWN);
     }
     out
+}
+
+/// The last line of a report without a difference: whether everything was compared, and what was not.
+fn clean(report: &Value) -> String {
+    if report["complete"] == json!(true) {
+        return "clean: nothing differs\n".to_owned();
+    }
+    let counts = [
+        ("open", "units parked, held or waiting"),
+        ("unsettled", "units unsettled"),
+        ("moved", "rows moved meanwhile"),
+        ("in_flight", "versions in flight"),
+        ("as_of_last_mapping", "units in part as of their last mapping"),
+    ];
+    let mut left: Vec<String> = counts
+        .iter()
+        .filter_map(|(name, what)| report[*name].as_u64().filter(|n| *n > 0).map(|n| format!("{n} {what}")))
+        .collect();
+    if list(&report["left_out"]).next().is_some() {
+        left.push("what is left out above".to_owned());
+    }
+    format!("clean as far as compared, NOT COMPLETE; not compared: {}\n", left.join(", "))
 }
 
 /// One finding on a line.
@@ -130,10 +149,17 @@ mod tests {
 
     #[test]
     fn a_report_that_is_clean_says_so_and_what_it_left_out() {
-        let report = json!({ "clean": true, "left_out": [{ "leg": "rows", "what": "public.visit", "why": "held" }],
-                             "dispositions": { "written": 3 } });
-        let text = text(&report);
-        assert!(text.contains("left out    rows public.visit: held\n"), "{text}");
-        assert!(text.contains("3 written") && text.ends_with("clean: nothing differs\n"), "{text}");
+        let report = json!({ "clean": true, "complete": false,
+                             "left_out": [{ "leg": "rows", "what": "public.visit", "why": "held" }], "unsettled": 2,
+                             "not_compared": [{ "entity": "visit", "field": "class.display", "units": 4 }],
+                             "as_of_last_mapping": 4, "dispositions": { "written": 3 } });
+        let said = text(&report);
+        assert!(said.contains("left out    rows public.visit: held\n") && said.contains("3 written"), "{said}");
+        assert!(said.contains("left out    class.display of 4 visit: as of the last mapping"), "{said}");
+        let last = "NOT COMPLETE; not compared: 2 units unsettled, 4 units in part as of their last mapping, \
+                    what is left out above\n";
+        assert!(said.ends_with(last), "{said}");
+        let report = json!({ "clean": true, "complete": true, "dispositions": {} });
+        assert!(text(&report).ends_with("clean: nothing differs\n"));
     }
 }

@@ -94,3 +94,19 @@ fn a_resource_of_which_nothing_is_left_parks() {
     let map = map.unwrap_or_else(|faults| panic!("{}", faults[0]));
     assert!(mapped(&map, &shadow(&[])).starts_with("unmappable: nothing is left of the resource"));
 }
+
+#[test]
+fn a_field_may_be_stale_only_where_its_element_reads_a_join_that_is_not_mapped_again() {
+    let joins = "    joins:\n      s: {table: public.side, on: {zoo_id: id}, many: [id], stale: HOW}\n    \
+                 security: {unlabelled: x}\n    to:\n      code: {text: \"=t\"}\n      created: 2020-01-01\n      \
+                 identifier:\n        - {system: \"https://a.example\", value: \"=t\"}\n        - {$each: s, $item: {value: \"=s.t\"}}\n";
+    let says = |how: &str| {
+        let map = map_of(&joins.replace("HOW", how));
+        let entity = &map.entities()[0];
+        let fields = ["code.text", "created", "author", "identifier", "identifier[system=a].value"];
+        let stale = fields.map(|field| entity.may_be_stale(&model::FieldAddress::new(field)));
+        (entity.reads_stale(), stale)
+    };
+    assert_eq!(says("remap"), (false, [false; 5]));
+    assert_eq!(says("allowed"), (true, [false, false, false, true, true]));
+}

@@ -3,3 +3,4 @@
 mod clean;
 mod planted;
 mod setting;
+mod stale;

@@ -1,8 +1,8 @@
-//! Twelve planted differences, each of which verify names; and some that only look like one.
+//! Differences of every kind, planted one by one, each of which verify names; and some that only look like one.
 
 use crate::setting::{Setting, counts, names, reference, rested, set, setting};
 use lockstep_verify::{About, Class, Leg, Report};
-use model::{Json, RowKey, TableName, Value};
+use model::{Entry, EntryId, Json, Outcome, Record, Recorded, RowKey, TableName, Value};
 use ports::Version;
 use schemas::{Plan, keys};
 
@@ -238,4 +238,68 @@ fn the_list_of_findings_is_bounded_and_their_count_is_exact() {
     }
     let report = setting.verify();
     assert_eq!((report.differences(), report.findings.len()), (150, 100));
+}
+
+#[test]
+fn a_unit_without_a_decision_and_a_row_without_a_unit_are_named() {
+    let mut setting = at_rest();
+    let unit = observation(&mut setting);
+    let (entity, table, key) = setting.bound(&unit);
+    setting.state.delete(&keys::aggregate(&entity, &key));
+    let report = setting.verify();
+    assert!(names(&report, Leg::Units, Class::Undecided, &unit, &[]), "{:?}", report.findings);
+
+    let mut setting = at_rest();
+    setting.state.delete(&keys::unit(&entity, &key));
+    let report = setting.verify();
+    let about = About::Row { table, key: key.tag(&[7; 32]).into() };
+    let named = report.findings.iter().any(|one| one.class == Class::Undecided && one.about == about);
+    assert!(named, "{:?}", report.findings);
+}
+
+/// The entries of a kind of finding.
+fn entries(report: &Report, class: Class) -> Vec<EntryId> {
+    report.findings.iter().filter(|one| one.class == class).flat_map(|one| one.entries.clone()).collect()
+}
+
+#[test]
+fn a_version_that_no_recorded_decision_wrote_is_named() {
+    let mut setting = at_rest();
+    let decided = |record: &Recorded| matches!(&record.record, Record::Decided(one) if !one.effects.is_empty());
+    let at = setting.decisions.iter().position(decided).expect("something was written");
+    let Record::Decided(decided) = &mut setting.decisions[at].record else { panic!("a decided step") };
+    let lost = decided.effects.pop().expect("an effect");
+    let report = setting.verify();
+    let unit = lost.unit.to_string();
+    assert!(names(&report, Leg::Target, Class::Unrecorded, &unit, &[]), "{:?}", report.findings);
+    assert_eq!(counts(&report), [("target", "unrecorded", 1)]);
+    assert_eq!(
+        (report.ours, report.wrote, report.accepted),
+        (report.versions - 1, report.versions - 1, report.versions)
+    );
+    assert_eq!(entries(&report, Class::Unrecorded).len(), 1, "the entry that tells the outcome is named");
+}
+
+#[test]
+fn a_second_version_of_one_decision_is_named() {
+    let mut setting = at_rest();
+    let unit = setting.shown("Patient/").remove(0);
+    let acked = setting.journal.iter().rev().find(|entry| match &entry.entry {
+        Entry::Acked(acked) => acked.unit.to_string() == unit && matches!(acked.outcome, Outcome::Accepted { .. }),
+        _ => false,
+    });
+    let mut again = acked.expect("it was written").clone();
+    again.header.id = setting.journal.last().expect("entries").header.id.next();
+    let next = (setting.target.0[&unit].len() + 1).to_string();
+    let Entry::Acked(told) = &mut again.entry else { panic!("an outcome") };
+    if let Outcome::Accepted { version, .. } = &mut told.outcome {
+        *version = next.as_str().into();
+    }
+    setting.journal.push(again);
+    let current = setting.current(&unit).clone();
+    setting.target.0.get_mut(&unit).expect("shown").push(Version { version: next.into(), ..current });
+    let report = setting.verify();
+    assert!(names(&report, Leg::Target, Class::Repeated, &unit, &[]), "{:?}", report.findings);
+    assert_eq!(counts(&report), [("target", "repeated", 1)]);
+    assert_eq!(report.ours, report.wrote + 1);
 }

@@ -1,7 +1,7 @@
 //! A world that came to rest, with a fence behind it: what verify is given, open to planting.
 
 use lockstep_verify::{About, Class, Leg, Report, VerifyInput, verify};
-use model::{AggregateState, Entry, EntryId, Journaled, Json, RowKey, TableName, Unit};
+use model::{AggregateState, Entry, EntryId, Journaled, Json, Recorded, RowKey, TableName, Unit};
 use ports::{StateTxn, Version};
 use schemas::keys;
 use sim::{
@@ -15,12 +15,19 @@ pub struct Setting {
     pub state: Box<dyn StateTxn + Send>,
     pub target: MemoryReadback,
     pub journal: Vec<Journaled>,
+    pub decisions: Vec<Recorded>,
 }
 
 /// The world stands still; its state, sides and journal are as of now.
 pub fn setting(world: &mut World) -> Setting {
     let (fence, state) = world.fence();
-    Setting { fence, state, target: MemoryReadback::from(&world.target), journal: world.journal.clone() }
+    Setting {
+        fence,
+        state,
+        target: MemoryReadback::from(&world.target),
+        journal: world.journal.clone(),
+        decisions: world.decisions.clone(),
+    }
 }
 
 /// A world with patients, names and observations, at rest.
@@ -42,12 +49,18 @@ impl Setting {
             let rest = journal.iter().filter(|entry| entry.header.id >= from);
             Ok(rest.take(7).cloned().collect())
         };
+        let decisions = self.decisions;
+        let read_decisions = move |from: EntryId| {
+            let rest = decisions.iter().filter(|record| record.header.id >= from);
+            Ok(rest.take(7).cloned().collect())
+        };
         let tables = self.fence.tables.keys().cloned().collect();
         let input = VerifyInput {
             fence: Box::new(self.fence),
             state: self.state,
             target: Arc::new(self.target),
             journal: Box::new(read),
+            decisions: Box::new(read_decisions),
             before: EntryId::new(1, 1),
             source: "legacy".into(),
             sink: "cloud".into(),
