@@ -127,7 +127,7 @@ wire_record!(Control { by, act, reason });
 
 wire_union!(ControlAct {
     0 AcceptGap { source, passed, slot },
-    1 Answered { hold, answer },
+    1 Answered { hold, answer, about },
     2 Released { cause },
     3 Probed { system, profile, findings },
     4 Dropped { source },

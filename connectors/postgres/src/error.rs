@@ -74,7 +74,11 @@ impl Error {
 
     /// An error of the server, without what may be data.
     pub(crate) fn server(during: &'static str, code: &str, message: &str) -> Error {
-        let message = if code.starts_with("22") || code.starts_with("23") { "an error about data" } else { message };
+        let message = if ["22", "23", "P0"].iter().any(|class| code.starts_with(class)) {
+            "an error about data"
+        } else {
+            message
+        };
         Error::Server { during, code: code.to_owned(), message: message.to_owned() }
     }
 

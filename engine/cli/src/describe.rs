@@ -181,7 +181,7 @@ impl Words {
                 let slot = slot.as_ref().map_or_else(|| "no slot".to_owned(), |slot| (self.show)(slot));
                 format!("gap of {source} accepted: ({}, {slot}]", (self.show)(passed))
             }
-            ControlAct::Answered { hold, answer } => format!("{hold}: {}", server::answer_name(*answer)),
+            ControlAct::Answered { hold, answer, .. } => format!("{hold}: {}", server::answer_name(*answer)),
             ControlAct::Released { cause } => format!("parked released: {cause}"),
             ControlAct::Probed { system, profile, findings } => {
                 format!("{system} probed, profile {profile}: {findings}")

@@ -13,14 +13,13 @@ use crate::{
     step::{Flow, Then},
 };
 use mapping::Map;
-use model::{Activated, Answer, Entry, SnapshotMark, TableName};
+use model::{Answer, Control, ControlAct, Entry, SnapshotMark, TableName};
 use ports::{Class, Failure, Fault, StateTxn};
 use std::sync::Arc;
 
 /// An act that waits until the source gives nothing more.
 pub(crate) struct Again {
     act: Entry,
-    tables: Vec<TableName>,
     token: u64,
 }
 
@@ -30,18 +29,41 @@ impl Flow {
         hold::compiled(name, bytes, &self.tables.schemas())
     }
 
-    /// An activation; tables that were captured without a column that the map uses are read again with it.
-    pub(crate) fn activation(
-        &mut self,
-        activated: Activated,
-        token: u64,
-        state: &dyn StateTxn,
-    ) -> Result<(Vec<Entry>, Then), Fault> {
-        self.fits_if_one_is_in_force(&activated.name, &activated.bytes, state)?;
-        let map = self.compiled_now(&activated.name, &activated.bytes).ok();
-        let short = map.map(|map| self.short_of(&map)).unwrap_or_default();
-        let tables = short.into_iter().map(|(table, _)| table).collect();
-        self.read_again(Entry::Activated(activated), tables, token)
+    /// The tables that are read again with an act: those that an answer is about, and those that were captured without a
+    /// column that a map uses.
+    fn to_read(&self, act: &Entry) -> Vec<TableName> {
+        let names = |short: Vec<(TableName, Box<str>)>| short.into_iter().map(|(table, _)| table).collect();
+        match act {
+            Entry::Activated(activated) => {
+                let map = self.compiled_now(&activated.name, &activated.bytes).ok();
+                map.map(|map| names(self.short_of(&map))).unwrap_or_default()
+            }
+            Entry::Control(Control { act: ControlAct::Answered { hold, answer, .. }, .. }) => {
+                match hold.strip_prefix("table:") {
+                    Some(_) if *answer == Answer::Expand => Vec::new(),
+                    Some(table) => vec![TableName::from(table)],
+                    None => self.short_in_force(),
+                }
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether an act that waited may still be done.
+    pub(crate) fn still_fits(&self, act: &Entry, state: &dyn StateTxn) -> Result<(), Fault> {
+        match act {
+            Entry::Activated(activated) => self.fits_if_one_is_in_force(&activated.name, &activated.bytes, state),
+            Entry::Control(Control { act: ControlAct::Answered { hold, answer, about }, .. }) => {
+                self.answerable(hold, *answer)?;
+                let table = hold.strip_prefix("table:").map(TableName::from);
+                if *answer == Answer::ReadAgain || table.is_none_or(|table| self.asked(&table) == *about) {
+                    return Ok(());
+                }
+                let what = format!("{hold} asks another question by now");
+                Err(Fault::new(Failure::Transient, what).cure("lockstep held ls"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Tables that the map in force would find too little in.
@@ -56,41 +78,72 @@ impl Flow {
         readiness::answers(table, &self.tables).contains(&answer) || (captured && answer == Answer::ReadAgain)
     }
 
-    /// An act, and these tables read again from its place on. No entries: they are appended once the source is quiet.
-    pub(crate) fn read_again(
-        &mut self,
-        act: Entry,
-        tables: Vec<TableName>,
-        token: u64,
-    ) -> Result<(Vec<Entry>, Then), Fault> {
-        let resume = &self.ingest.resume;
-        if tables.is_empty() || (!resume.started && matches!(act, Entry::Activated(_))) {
-            return Ok((vec![act], Then::Answer(token)));
+    /// An act, and what it reads again from its place on. No entries: it waits until the source is quiet, or behind another
+    /// that does, for acts never overtake each other.
+    pub(crate) fn read_again(&mut self, act: Entry, token: u64) -> Result<(Vec<Entry>, Then), Fault> {
+        if self.ingest.again.is_empty() {
+            if self.to_read(&act).is_empty() || (self.reads_all_anyway() && matches!(act, Entry::Activated(_))) {
+                return Ok((vec![act], Then::Answer(token)));
+            }
+            if self.reads_all_anyway() {
+                return Err(self.not_begun());
+            }
         }
-        if !resume.started {
-            let what =
-                format!("source {} has a new slot and reads every table from the beginning", self.config.source.system);
-            return Err(Fault::new(Failure::Transient, what).cure("answer again once it has begun; lockstep status"));
-        }
-        self.ingest.again.push_back(Again { act, tables, token });
+        self.ingest.again.push_back(Again { act, token });
         Ok((Vec::new(), Then::Nothing))
     }
 
+    /// The slot is new: every table is read from the beginning once it has begun.
+    fn reads_all_anyway(&self) -> bool {
+        !self.ingest.resume.started
+    }
+
+    fn not_begun(&self) -> Fault {
+        let what =
+            format!("source {} has a new slot and reads every table from the beginning", self.config.source.system);
+        Fault::new(Failure::Transient, what).cure("answer again once it has begun; lockstep status")
+    }
+
     /// Appends the acts that wait, once everything that the source gave is durable; closes the source for that.
-    pub(crate) fn read_again_if_quiet(&mut self, out: &mut Vec<FlowOutput>) {
-        if self.ingest.again.is_empty() || !self.ingest.resume.started {
+    pub(crate) fn read_again_if_quiet(&mut self, state: &dyn StateTxn, out: &mut Vec<FlowOutput>) {
+        if self.ingest.again.is_empty() {
             return;
         }
-        self.restart_source(out);
-        if self.ingest.captures > 0 || !matches!(self.ingest.state, SourceState::Down | SourceState::Stopped) {
-            return;
+        if !self.reads_all_anyway() {
+            self.restart_source(out);
+            if self.ingest.captures > 0 || !matches!(self.ingest.state, SourceState::Down | SourceState::Stopped) {
+                return;
+            }
         }
-        let (source, incarnation) = (self.config.source.system.clone(), self.ingest.resume.incarnation);
-        while let Some(Again { act, tables, token }) = self.ingest.again.pop_front() {
+        while let Some(Again { act, token }) = self.ingest.again.pop_front() {
+            let mut tables = self.to_read(&act);
+            let mut fits = self.still_fits(&act, state);
+            if self.reads_all_anyway() {
+                // Whoever waited for a source that lost its slot meanwhile is told, and does not wait for the new one.
+                fits = fits.and(if matches!(act, Entry::Control(_)) && !tables.is_empty() {
+                    Err(self.not_begun())
+                } else {
+                    Ok(())
+                });
+                tables.clear();
+            }
+            match fits {
+                Ok(()) => self.append_reading(act, tables, token, out),
+                Err(fault) => out.push(FlowOutput::Answered { token, answer: Err(fault) }),
+            }
+        }
+    }
+
+    /// In one append, so that a crash leaves both or neither.
+    fn append_reading(&mut self, act: Entry, tables: Vec<TableName>, token: u64, out: &mut Vec<FlowOutput>) {
+        let mut entries = vec![act];
+        if !tables.is_empty() {
             let mark = SnapshotMark::Started { tables, at: self.ingest.resume.passed.unwrap_or_default() };
-            let started = Entry::Snapshot { source: source.clone(), incarnation, mark };
+            let (source, incarnation) = (self.config.source.system.clone(), self.ingest.resume.incarnation);
+            let started = Entry::Snapshot { source, incarnation, mark };
             self.ingest.resume.fold(&started);
-            self.append(vec![act, started], Class::Vital, Then::Answer(token), out);
+            entries.push(started);
         }
+        self.append(entries, Class::Vital, Then::Answer(token), out);
     }
 }

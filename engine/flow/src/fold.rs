@@ -189,7 +189,7 @@ impl Flow {
     fn hold_unread(&mut self, table: TableName, question: String, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
         self.halt(Scope::Table(table.clone()), format!("{table}: {question}"), out);
         let one = self.tables.state.entry(table).or_default();
-        (one.held, one.unread) = (Some(question.into()), true);
+        (one.held, one.unread, one.too_many) = (Some(question.into()), true, false);
         self.tables.save(state);
     }
 
@@ -265,7 +265,11 @@ impl Flow {
                     "chunk {} would delete {inferred} rows that the source no longer has (allowed: {allowed}): accept, or read again?",
                     chunk.number
                 );
-                self.hold_unread(table, question, state, out);
+                self.hold_unread(table.clone(), question, state, out);
+                if let Some(one) = self.tables.state.get_mut(&table) {
+                    one.too_many = true;
+                }
+                self.tables.save(state);
             }
         }
     }

@@ -3,7 +3,7 @@
 use crate::{
     heads, index,
     input::{FlowOutput, Scope},
-    ledger,
+    ledger, readiness,
     reopen::SourceState,
     reshape,
     step::{Active, Flow, Then},
@@ -195,9 +195,9 @@ impl Flow {
             ControlAct::Released { cause } => {
                 self.begin_work(vec![Work::Release { cause: cause.clone(), after: Box::default() }], state);
             }
-            ControlAct::Answered { hold, answer } => {
+            ControlAct::Answered { hold, answer, about } => {
                 if let Some(table) = hold.strip_prefix("table:") {
-                    self.answer_table(&TableName::from(table), *answer, state, out);
+                    self.answer_table(&TableName::from(table), *answer, *about, state, out);
                 } else if let Some(entity) = hold.strip_prefix("entity:") {
                     self.release_entity(&EntityName::from(entity), state, out);
                 }
@@ -226,15 +226,23 @@ impl Flow {
         self.map.as_ref().is_some_and(fits)
     }
 
-    fn answer_table(&mut self, table: &TableName, answer: Answer, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
-        let Some(one) = self.tables.state.get_mut(table) else { return };
-        let (truncated, incarnation) = (one.truncated, one.incarnation);
-        if answer == Answer::Expand && (truncated.is_none() || one.unread) {
+    fn answer_table(
+        &mut self,
+        table: &TableName,
+        answer: Answer,
+        about: Hash,
+        state: &mut dyn StateTxn,
+        out: &mut Vec<FlowOutput>,
+    ) {
+        // Another question may have come between: it was not answered, whatever answers it takes.
+        let same = about == self.asked(table) && readiness::answers(table, &self.tables).contains(&answer);
+        let Some(one) = self.tables.state.get_mut(table).filter(|_| same || answer == Answer::ReadAgain) else {
             return;
-        }
+        };
+        let (truncated, incarnation) = (one.truncated, one.incarnation);
         let renamed = answer == Answer::Accept && one.rekeyed.is_some();
-        (one.held, one.truncated, one.unread) = (None, None, false);
-        one.accept_deletes = answer == Answer::Accept && !renamed;
+        (one.held, one.truncated, one.unread, one.too_many) = (None, None, false, false);
+        one.accept_next = answer == Answer::Accept && !renamed;
         one.expanded = truncated.filter(|_| answer == Answer::Expand);
         // What is read again is not ready before it is: its `Started` follows (J12).
         one.ready &= answer == Answer::Expand;
@@ -251,32 +259,40 @@ impl Flow {
     }
 
     /// Checks an act and says which entries it is.
-    pub(crate) fn control(&mut self, control: Control, token: u64) -> Result<(Vec<Entry>, Then), Fault> {
-        match control.act.clone() {
+    pub(crate) fn control(&mut self, mut control: Control, token: u64) -> Result<(Vec<Entry>, Then), Fault> {
+        match &mut control.act {
             ControlAct::AcceptGap { .. } => self.accept_gap(control, token),
-            ControlAct::Answered { hold, answer } => {
+            ControlAct::Answered { hold, answer, about } => {
                 let table = hold.strip_prefix("table:").map(TableName::from);
-                let entity = hold.strip_prefix("entity:").map(EntityName::from);
-                let offered = match (&table, &entity) {
-                    (Some(table), _) => self.offered(table, answer),
-                    (_, Some(entity)) => self.holds.entity(entity) && answer == Answer::Release,
-                    _ => false,
-                };
-                if !offered {
-                    let what = format!("{hold} is not held, or does not take this answer");
-                    return Err(Fault::new(Failure::Misconfigured, what).cure("lockstep held ls"));
-                }
-                let again = match table {
-                    Some(table) if answer != Answer::Expand => vec![table],
-                    Some(_) => Vec::new(),
-                    None => self.short_in_force(),
-                };
-                self.read_again(Entry::Control(control), again, token)
+                *about = table.map(|table| self.asked(&table)).unwrap_or_default();
+                self.answerable(hold, *answer)?;
+                self.read_again(Entry::Control(control), token)
             }
             ControlAct::Released { .. } | ControlAct::Probed { .. } | ControlAct::Dropped { .. } => {
                 Ok((vec![Entry::Control(control)], Then::Answer(token)))
             }
         }
+    }
+
+    /// Whether this hold takes this answer now.
+    pub(crate) fn answerable(&self, hold: &str, answer: Answer) -> Result<(), Fault> {
+        let (table, entity) = (hold.strip_prefix("table:"), hold.strip_prefix("entity:"));
+        let offered = match (table, entity) {
+            (Some(table), _) => self.offered(&TableName::from(table), answer),
+            (_, Some(entity)) => self.holds.entity(&EntityName::from(entity)) && answer == Answer::Release,
+            _ => false,
+        };
+        if offered {
+            return Ok(());
+        }
+        let what = format!("{hold} is not held, or does not take this answer");
+        Err(Fault::new(Failure::Misconfigured, what).cure("lockstep held ls"))
+    }
+
+    /// The hash of what a person is asked of this table; of nothing, if nobody is.
+    pub(crate) fn asked(&self, table: &TableName) -> Hash {
+        let question = self.tables.state.get(table).and_then(|one| one.question());
+        question.map(|question| Hash::of(question.as_bytes())).unwrap_or_default()
     }
 
     /// A gap is accepted: a new slot, and every table read again (J10).

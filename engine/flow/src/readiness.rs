@@ -54,7 +54,7 @@ impl Flow {
                 names(bound),
                 names(schema)
             ),
-            None => return,
+            None => "its key is another now: read the table again?".to_owned(),
         };
         self.lose(table, state);
         if let Some(one) = self.tables.state.get_mut(table) {
@@ -117,7 +117,7 @@ impl Flow {
     pub(crate) fn new_slot(&mut self, state: &mut dyn StateTxn) {
         self.forget_transaction();
         for table in self.tables.state.values_mut() {
-            (table.ready, table.expanded) = (false, None);
+            (table.ready, table.expanded, table.accept_next, table.accept_deletes) = (false, None, false, false);
         }
         self.tables.save(state);
     }
@@ -130,6 +130,8 @@ impl Flow {
                     let one = self.tables.state.entry(table.clone()).or_default();
                     (one.ready, one.lost, one.short, one.expanded) = (false, false, None, None);
                     (one.begun_in, one.begun_at) = (incarnation, Some(*at));
+                    // What a person accepted is this reading's alone: one that begins later deletes other rows.
+                    (one.accept_deletes, one.accept_next) = (one.accept_next, false);
                     one.shapes = one.schema.into_iter().collect();
                 }
             }
@@ -173,7 +175,8 @@ pub(crate) fn answers(table: &TableName, tables: &tables::Tables) -> &'static [A
         (Some(_), ..) if renamed => &[Answer::Accept, Answer::ReadAgain],
         (Some(_), ..) => &[Answer::ReadAgain],
         (None, Some(_), Some(_)) if !one.unread => &[Answer::Expand, Answer::ReadAgain],
-        (None, Some(_), _) => &[Answer::Accept, Answer::ReadAgain],
+        (None, Some(_), _) if one.too_many => &[Answer::Accept, Answer::ReadAgain],
+        (None, Some(_), _) => &[Answer::ReadAgain],
         (None, None, _) if one.short.is_some() => &[Answer::ReadAgain],
         (None, None, _) => &[],
     }

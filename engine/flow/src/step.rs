@@ -213,7 +213,7 @@ impl Flow {
         }
         self.work(room, state, &mut out);
         if self.stage == Stage::Live && !self.replaying {
-            self.read_again_if_quiet(&mut out);
+            self.read_again_if_quiet(state, &mut out);
             self.reopen_if_due(now, &mut out);
             self.deliver.pump(now, state, &mut out);
         }
@@ -377,7 +377,8 @@ impl Flow {
         let entries = match act {
             Act::Activate { kind: kind @ Kind::Map, name, bytes } => {
                 let (hash, behaviour) = (Hash::of(&bytes), self.config.behaviour);
-                self.activation(Activated { by, kind, name, hash, bytes, behaviour }, token, state)
+                let entry = Entry::Activated(Activated { by, kind, name, hash, bytes, behaviour });
+                self.still_fits(&entry, state).and_then(|()| self.read_again(entry, token))
             }
             Act::Activate { kind, .. } => {
                 Err(Fault::new(Failure::Misconfigured, format!("{kind:?} cannot be activated yet"))

@@ -30,10 +30,14 @@ pub(crate) struct TableState {
     pub truncated: Option<SourcePosition>,
     /// In which life of the source's log.
     pub incarnation: Incarnation,
-    /// A person said that the inferred deletes of the next reading are right (J8).
+    /// A person said that the inferred deletes of the reading that begins next are right (J8).
+    pub accept_next: bool,
+    /// .. of the present one.
     pub accept_deletes: bool,
-    /// A chunk of it was not folded: only another reading ends the hold.
+    /// A chunk or row of it was not folded: only another reading ends the hold.
     pub unread: bool,
+    /// .. because it would have deleted more than is allowed without a person.
+    pub too_many: bool,
     /// Where the truncation lies whose rows became deletes, while a chunk that was read before it may still come.
     pub expanded: Option<SourcePosition>,
     /// In which life of the source's log, and where in it, its reading began last: what was told before may be outdated.
@@ -159,7 +163,9 @@ wire_record!(TableState {
     held,
     truncated,
     incarnation,
+    accept_next,
     accept_deletes,
+    too_many,
     unread,
     expanded,
     begun_in,

@@ -44,7 +44,8 @@ pub enum ControlAct {
     /// The gap (passed, slot] of a source is accepted: a new slot, and every table read again by marked chunks (J10).
     AcceptGap { source: SystemId, passed: SourcePosition, slot: Option<SourcePosition> },
     /// A held table or entity is answered.
-    Answered { hold: Box<str>, answer: Answer },
+    /// `about` is the hash of the question as it stood: an answer to another one decides nothing.
+    Answered { hold: Box<str>, answer: Answer, about: Hash },
     /// Parked units of one cause are tried again (J31).
     Released { cause: Box<str> },
     /// What `check --probe` found out about a target (J26).

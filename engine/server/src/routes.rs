@@ -9,7 +9,7 @@ use axum::{
     routing::{get, post},
 };
 use flow::Act;
-use model::{ControlAct, EntryId, Kind, Principal, Unit, UnitId};
+use model::{ControlAct, EntryId, Hash, Kind, Principal, Unit, UnitId};
 use ports::{Failure, Fault, setting::did_you_mean};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -162,7 +162,7 @@ async fn answer(State(api): Shared, ConnectInfo(peer): ConnectInfo<Peer>, Json(b
         Some(("source", source)) => {
             Act::Control(ControlAct::AcceptGap { source: source.into(), passed: Default::default(), slot: None })
         }
-        Some(_) | None => Act::Control(ControlAct::Answered { hold: body.hold.into(), answer }),
+        Some(_) | None => Act::Control(ControlAct::Answered { hold: body.hold.into(), answer, about: Hash::default() }),
     };
     done(&api, peer, act, &body.reason).await
 }

@@ -2,7 +2,7 @@
 
 use crate::{MAP, World, nurse};
 use flow::{Act, FlowInput};
-use model::{Answer, ControlAct, EntryId, Kind, ResourceType, SourcePosition, Unit, UnitId};
+use model::{Answer, ControlAct, EntryId, Hash, Kind, ResourceType, SourcePosition, Unit, UnitId};
 use ports::{Failure, Fault, OpenFault, Resume, StateStore};
 
 pub(crate) fn gap(resume: &Resume) -> OpenFault {
@@ -77,7 +77,7 @@ impl World {
             Some(source) => {
                 ControlAct::AcceptGap { source: source.into(), passed: SourcePosition::default(), slot: None }
             }
-            None => ControlAct::Answered { hold: name.into(), answer },
+            None => ControlAct::Answered { hold: name.into(), answer, about: Hash::default() },
         }));
     }
 

@@ -62,9 +62,15 @@ impl Stage {
     /// The first line: what is true before the script begins.
     pub fn set_up(&mut self, words: &str) {
         let has = |word: &str| words.split([';', ',']).any(|part| part.trim().contains(word));
-        if let Some(steps) = words.split_once("step_units_max=").and_then(|(_, rest)| rest.split([';', ' ']).next()) {
-            self.limits.step_units_max = steps.parse().expect("a number");
-            self.flow = Flow::new(config(self.limits));
+        let number = |name: &str| {
+            let (_, rest) = words.split_once(name)?;
+            Some(rest.split([';', ' ']).next()?.parse::<u64>().expect("a number"))
+        };
+        if let Some(steps) = number("step_units_max=") {
+            self.limits.step_units_max = usize::try_from(steps).expect("few");
+        }
+        if let Some(deletes) = number("inferred_deletes_at_least=") {
+            (self.limits.inferred_deletes_at_least, self.limits.inferred_deletes_percent) = (deletes, 0);
         }
         self.open();
         self.settle_logs();

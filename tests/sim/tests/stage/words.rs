@@ -99,7 +99,7 @@ pub fn act(text: &str, names: &mut Names) -> Act {
         "release" => Act::Control(ControlAct::Released { cause: rest.into() }),
         "answer" => {
             let (hold, word) = rest.split_once(' ').expect("HOLD ANSWER");
-            Act::Control(ControlAct::Answered { hold: hold.into(), answer: answer(word) })
+            Act::Control(ControlAct::Answered { hold: hold.into(), answer: answer(word), about: Default::default() })
         }
         "review" => {
             let (unit, word) = rest.split_once(' ').expect("UNIT ANSWER");
