@@ -3,6 +3,9 @@
 //! Reads no file: the profiles that we measured are part of the binary, another one is given as text. Invariants:
 //! * Every habit is stated: there are no defaults, and unknown keys are refused.
 //! * A profile that contradicts itself is refused with all its faults at once.
+//! * What a server does to content (drops the version of a reference, an empty list, outer space, writes another offset)
+//!   is no habit of a profile: the one canonical form takes it out for every server, so that no hash and no decision hangs
+//!   on which profile is in force; and a map cannot say an element that R4 does not know.
 
 use serde::Deserialize;
 
@@ -38,8 +41,6 @@ pub struct Profile {
     pub request_lifetime_max_seconds: u32,
     /// Requests in flight at most.
     pub concurrency_max: u16,
-    /// What it does to content.
-    pub normalises: Vec<Habit>,
 }
 
 /// Guards of a create.
@@ -82,18 +83,6 @@ pub enum VersionIds {
     Numbers,
     /// Anything.
     Opaque,
-}
-
-/// What a server does to content.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Habit {
-    /// `Patient/1/_history/2` becomes `Patient/1`.
-    ReferenceVersions,
-    /// What R4 does not know is dropped without a word.
-    UnknownElements,
-    /// Empty lists are dropped.
-    EmptyLists,
 }
 
 /// Why a profile cannot be used.

@@ -6,7 +6,8 @@
 //!   `.00`. Dates, and times without a zone, by their text.
 //! * Numbers: same value and same digits as written. `1.0` ≠ `1.00`, `1.0e-2` = `0.010`, `1E2` (one digit) ≠ `100`
 //!   (three), `-0` = `0`.
-//! * Strings: in NFC, otherwise to the letter.
+//! * Texts: in NFC; without white space at either end where R4's pattern of the type forbids it (`code`, `id`, the `uri`
+//!   family, dates and times). A `string` or `markdown` may have it there: otherwise to the letter.
 //! * References: reduced to `Type/id`; the server's address and `/_history/n` take no part.
 //! * Lists with a key, extensions, `meta.security` and `meta.profile`: whatever their order. Other lists: in order.
 //! * `meta` (save `security` and `profile`), `text` and `contained` take no part.
@@ -19,7 +20,7 @@ use crate::{
     json::Json,
     scalar::{Decimal, Instant, nfc},
 };
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{borrow::Cow, boxed::Box, vec::Vec};
 
 /// Whether two resources say the same.
 pub fn canonically_equal(a: &Json, b: &Json, elements: &dyn Elements) -> bool {
@@ -74,6 +75,16 @@ fn field(resource_type: &ResourceType, address: &FieldAddress, value: &Json, ele
         }
     }
     form.out
+}
+
+/// The text that a primitive of this type stands for; of an unknown type, to the letter in NFC.
+pub(crate) fn text<'t>(text: &'t str, ty: &str) -> Cow<'t, str> {
+    match ty {
+        "code" | "id" | "uri" | "url" | "canonical" | "oid" | "uuid" | "date" | "dateTime" | "instant" | "time" => {
+            nfc(text.trim_matches([' ', '\t', '\n', '\r']))
+        }
+        _ => nfc(text),
+    }
 }
 
 /// The canonical bytes of a value of this element, for keys of lists.
@@ -188,8 +199,8 @@ impl<'a> Form<'a> {
             Json::Bool(true) => self.out.push(TRUE),
             Json::Number(text) => self.number(text),
             Json::String(text) => match element.map_or("", |element| element.ty) {
-                "dateTime" | "instant" => self.instant(text),
-                _ => self.string(text),
+                ty @ ("dateTime" | "instant") => self.instant(&self::text(text, ty)),
+                ty => self.string(&self::text(text, ty)),
             },
             Json::Array(items) if element.is_some_and(|element| element.key.is_some()) => self.set(items, element),
             Json::Array(items) => {

@@ -33,6 +33,15 @@ fn what_servers_change_without_saying_anything_new_is_equal() {
         ),
         ("Observation", r#""subject":{"reference":"Patient/1/_history/3"}"#, r#""subject":{"reference":"Patient/1"}"#),
         ("Patient", "\"gender\":\"e\u{301}\"", "\"gender\":\"\u{e9}\""),
+        ("Patient", r#""gender":" a\n","birthDate":"\t1990-01-01""#, r#""gender":"a","birthDate":"1990-01-01""#),
+        ("Patient", r#""extension":[{"url":"https://a "}]"#, r#""extension":[{"url":"https://a"}]"#),
+        ("Patient", r#""meta":{"profile":[" https://a"]}"#, r#""meta":{"profile":["https://a"]}"#),
+        ("Observation", r#""issued":" 2026-01-01T01:00:00+01:00""#, r#""issued":"2026-01-01T00:00:00Z ""#),
+        (
+            "Patient",
+            r#""name":[{"use":"a","family":"x"},{"use":"b ","family":"c"}]"#,
+            r#""name":[{"family":"c","use":"b"},{"use":" a","family":"x"}]"#,
+        ),
         (
             "Patient",
             r#""name":[{"use":"a"},{"use":"b","family":"c"}]"#,
@@ -80,13 +89,31 @@ fn what_says_something_else_is_not_equal() {
         ("Patient", r#""name":[{"use":"a"},{"use":"a"}]"#, r#""name":[{"use":"a"}]"#),
         ("Patient", r#""name":[{"use":"a","given":["x",null,"y"]}]"#, r#""name":[{"use":"a","given":["x","y"]}]"#),
         ("Patient", r#""active":true"#, r#""active":"true""#),
-        ("Patient", r#""gender":"a ""#, r#""gender":"a""#),
+        ("Patient", r#""gender":"a b""#, r#""gender":"a  b""#),
+        ("Patient", "\"gender\":\"\u{a0}a\"", r#""gender":"a""#),
+        ("Patient", r#""name":[{"use":"a","family":"b "}]"#, r#""name":[{"use":"a","family":"b"}]"#),
+        ("Observation", r#""note":[{"text":" a"}]"#, r#""note":[{"text":"a"}]"#),
+        ("Observation", r#""valueString":"a\n""#, r#""valueString":"a""#),
         ("Patient", r#""meta":{"security":[{"code":"a"}]}"#, r#""active":null"#),
         ("Patient", r#""birthDate":"1990-01-01""#, r#""birthDate":"1990-01-01","_birthDate":{"id":"a"}"#),
         ("Patient", r#""birthDate":"2026-01-01T01:00:00+01:00""#, r#""birthDate":"2026-01-01T00:00:00Z""#),
     ] {
         assert!(!equal(kind, a, b), "{a} = {b}");
     }
+}
+
+#[test]
+fn what_is_equal_but_for_outer_space_has_the_same_addresses() {
+    let fields = |text: &str| Fields::from_resource(&Json::parse(text.as_bytes()).expect("valid"), &Small::default()).0;
+    let spaced = fields(
+        r#"{"resourceType":"Patient","identifier":[{"system":" https://a","type":{"coding":[{"system":"s ","code":" c"}]}}],
+            "name":[{"use":"official ","family":"f"}]}"#,
+    );
+    let plain = fields(
+        r#"{"resourceType":"Patient","identifier":[{"system":"https://a","type":{"coding":[{"system":"s","code":"c"}]}}],
+            "name":[{"use":"official","family":"f"}]}"#,
+    );
+    assert!(spaced.keys().eq(plain.keys()), "{:?} {:?}", spaced.keys(), plain.keys());
 }
 
 #[test]
@@ -146,6 +173,26 @@ proptest! {
         for (address, value) in &fields.0 {
             prop_assert!(field_equal(&kind, address, Some(value), other.get(address), &elements));
         }
+    }
+
+    #[test]
+    fn the_canonical_text_is_its_own_canonical_text(text in "[ \t\na-b\u{301}\u{65}\u{1100}\u{1161}\u{2000}]{0,12}") {
+        for ty in ["code", "uri", "instant", "string", "markdown", ""] {
+            let once = self::text(&text, ty).into_owned();
+            prop_assert_eq!(self::text(&once, ty), once.as_str());
+        }
+    }
+
+    #[test]
+    fn outer_space_takes_no_part_in_the_order_of_a_list(uses in proptest::collection::vec("[a-c]{1,2}", 1..6), seed: u64) {
+        let names = |uses: &mut dyn Iterator<Item = alloc::string::String>| {
+            let items = uses.map(|name| Json::object([("use", Json::text(&name))])).collect();
+            Json::object([("resourceType", Json::text("Patient")), ("name", Json::Array(items))])
+        };
+        let plain = names(&mut uses.iter().cloned());
+        let pad = |n: usize| if seed >> n & 1 == 1 { " " } else { "" };
+        let padded = names(&mut uses.iter().enumerate().rev().map(|(n, text)| format!("{}{text}{}", pad(n), pad(n + 8))));
+        prop_assert!(canonically_equal(&plain, &padded, &Small::default()));
     }
 
     #[test]

@@ -6,7 +6,6 @@ use crate::{
     elements::{Element, Elements, Node},
     id::Hash,
     json::Json,
-    scalar::nfc,
 };
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 
@@ -175,12 +174,14 @@ impl<'a> Splitter<'a> {
     fn key_value(&self, out: &mut String, value: &Json, element: Option<Element<'_>>) {
         let text = |name| value.get(name).and_then(Json::as_str);
         match value {
-            Json::String(text) => escape(out, &nfc(text), false),
+            Json::String(text) => {
+                escape(out, &canonical::text(text, element.map_or("", |element| element.ty)), false);
+            }
             Json::Object(_) if text("reference").is_some() => {
                 escape(out, canonical::reduced(text("reference").unwrap_or_default(), self.elements), false);
             }
-            Json::Object(_) if text("code").is_some() => named(out, text("system"), text("code")),
-            Json::Object(_) if text("value").is_some() => named(out, text("system"), text("value")),
+            Json::Object(_) if text("code").is_some() => named(out, text("system"), text("code"), "code"),
+            Json::Object(_) if text("value").is_some() => named(out, text("system"), text("value"), "string"),
             value => match value.get("coding").and_then(Json::items) {
                 Some(codings) if !codings.is_empty() && codings.iter().all(|coding| coding.get("code").is_some()) => {
                     let mut names: Vec<String> = codings
@@ -204,9 +205,9 @@ impl<'a> Splitter<'a> {
     }
 }
 
-/// `system|code`.
-fn named(out: &mut String, system: Option<&str>, code: Option<&str>) {
-    escape(out, &nfc(system.unwrap_or_default()), false);
+/// `system|code`; a name of that type.
+fn named(out: &mut String, system: Option<&str>, name: Option<&str>, ty: &str) {
+    escape(out, &canonical::text(system.unwrap_or_default(), "uri"), false);
     out.push('|');
-    escape(out, &nfc(code.unwrap_or_default()), false);
+    escape(out, &canonical::text(name.unwrap_or_default(), ty), false);
 }
