@@ -18,6 +18,11 @@ pub(crate) enum LogError {
         "disk full: the rest is kept for outcomes, decisions and checkpoints ({missing} bytes of the reserve are in use)"
     )]
     Reserved { missing: u64 },
+    /// What will follow of rows captured so far, and of these, may not find room.
+    #[error(
+        "disk nearly full: {free} bytes are free, and {wanted} with the reserve are kept for outcomes, decisions and checkpoints of captured rows"
+    )]
+    Owed { free: u64, wanted: u64 },
     /// The disk failed.
     #[error("{act} {file}: {source}")]
     Io { act: &'static str, file: String, source: io::Error },
@@ -55,7 +60,7 @@ impl LogError {
     /// Whether the log is as it was before the call.
     pub(crate) fn harmless(&self) -> bool {
         match self {
-            LogError::Full { .. } | LogError::Reserved { .. } | LogError::Refused(_) => true,
+            LogError::Full { .. } | LogError::Reserved { .. } | LogError::Owed { .. } | LogError::Refused(_) => true,
             LogError::Io { .. }
             | LogError::Corrupt { .. }
             | LogError::Missing { .. }
@@ -66,7 +71,7 @@ impl LogError {
 
     fn failure(&self) -> Failure {
         match self {
-            LogError::Full { .. } | LogError::Reserved { .. } => Failure::Transient,
+            LogError::Full { .. } | LogError::Reserved { .. } | LogError::Owed { .. } => Failure::Transient,
             LogError::Refused(_) => Failure::Rejected,
             LogError::Format { .. } => Failure::Misconfigured,
             LogError::Io { source, .. } if is_forbidden(source) => Failure::Misconfigured,
@@ -78,7 +83,7 @@ impl LogError {
 
     fn cure(&self) -> &'static str {
         match self {
-            LogError::Full { .. } | LogError::Reserved { .. } => {
+            LogError::Full { .. } | LogError::Reserved { .. } | LogError::Owed { .. } => {
                 "free space on the disk of data_dir; capture goes on by itself"
             }
             LogError::Io { source, .. } if is_forbidden(source) => "let the user of this process write in data_dir",

@@ -10,7 +10,7 @@
 //!    00000001-00000000000000000001.log          segments: number, first entry
 //!    00000002-00000000000000001801.log
 //!    spare                                      the next one, zeros
-//!    reserve                                    space for what is vital on a full disk (J24)
+//!    reserve, owed                              space for what is vital on a full disk, and for what follows of rows (J24)
 //!    tail                                       how far everything is durable
 //! ```
 //!
@@ -38,6 +38,7 @@ mod index;
 mod log;
 mod memory;
 mod open;
+mod owed;
 mod reader;
 mod recover;
 mod reserve;

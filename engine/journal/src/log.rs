@@ -2,7 +2,8 @@
 //!
 //! * `append` returns when everything is on the disk. A failed flush is never repeated: what the kernel then holds is
 //!   unknown, so the log refuses everything until it is opened, and recovered, again.
-//! * A full disk met by captured rows changes nothing; something vital gets the reserve first (J24).
+//! * A full disk met by captured rows changes nothing; something vital gets the reserve first (J24). Captured rows are
+//!   refused already while reserve and free space together do not cover what will follow of them (`owed`).
 //! * Numbers, term and time are given here and nowhere else (J34, J42).
 
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     disk::{Disk, Entropy},
     error::LogError,
     index::Index,
+    owed::Owed,
     reserve::Reserve,
     segment::{self, HEADER_BYTES, Segment, SegmentHeader, SegmentId, SegmentName},
     spare::Spare,
@@ -66,6 +68,7 @@ pub struct EmbeddedLog<C: Codec> {
     pub(crate) tail: TailFile,
     pub(crate) spare: Spare,
     pub(crate) reserve: Reserve,
+    pub(crate) owed: Owed,
     pub(crate) buf: Vec<u8>,
     pub(crate) poisoned: Option<String>,
     pub(crate) codec: PhantomData<fn() -> C>,
@@ -133,6 +136,20 @@ impl<C: Codec> EmbeddedLog<C> {
         self.reserve.give_up(bytes).map_err(|error| self.judge(error))
     }
 
+    /// Everything up to this entry is decided, and its decisions are durable: no more room is kept for it.
+    pub fn decided(&mut self, upto: EntryId) {
+        self.owed.decided(upto.seq);
+    }
+
+    /// Whether decisions, outcomes and the state's growth will find room when these rows, too, are captured.
+    fn covered(&self) -> Result<(), LogError> {
+        let wanted = self.owed.wants(self.buf.len() as u64);
+        match self.disk.free_bytes(&self.dir) {
+            Some(free) if free.saturating_add(self.reserve.bytes()) < wanted => Err(LogError::Owed { free, wanted }),
+            _ => Ok(()),
+        }
+    }
+
     /// Remembers an error that leaves the log in an unknown state.
     fn judge(&mut self, error: LogError) -> Fault {
         if !error.harmless() {
@@ -165,7 +182,13 @@ impl<C: Codec> EmbeddedLog<C> {
                 plan.ok_or_else(|| LogError::Refused("an append does not fit a segment made for it".into()))?
             }
         };
+        if class == Class::Capture {
+            self.covered()?;
+        }
         self.write(class)?;
+        if class == Class::Capture {
+            self.owed.captured(plan.next_seq - 1, self.buf.len() as u64);
+        }
         self.commit(batches, plan, now)
     }
 

@@ -126,6 +126,7 @@ impl<C: Codec> Recovered<C> {
             tail: TailFile::open(&*disk, &dir)?,
             // The reserve before the spare: what is vital comes first.
             reserve: Reserve::open(disk.clone(), &dir, config.reserve_bytes)?,
+            owed: Default::default(),
             spare: Spare::open(disk.clone(), &dir, config.segment_bytes),
             buf: Vec::new(),
             poisoned: None,

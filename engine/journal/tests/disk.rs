@@ -41,7 +41,11 @@ fn a_full_disk_stops_captured_rows_and_leaves_the_log_as_it_was() {
     let disk = MemDisk::default();
     let (mut log, _) = open::<BlobCodec>(&disk, config(SEGMENT_BYTES, RESERVE_BYTES)).unwrap();
     disk.set_capacity(Some(disk.used()));
-    let refused = (0..100).find_map(|n| append(&mut log, n, Class::Capture).err()).unwrap();
+    let refused = (0..100).find_map(|n| {
+        let appended = append(&mut log, n, Class::Capture);
+        appended.map(|entry| log.decided(entry)).err()
+    });
+    let refused = refused.expect("the segment is full some time");
     assert_eq!(refused.failure, Failure::Transient);
     assert!(refused.to_string().starts_with("disk full") && refused.cure.contains("free space"), "{refused}");
     let (tail, before) = (log.tail(), all(&log));
@@ -84,6 +88,36 @@ fn a_full_disk_lets_what_is_vital_use_the_reserve_and_makes_it_whole_again_later
     append(&mut log, 1, Class::Capture).unwrap();
     assert_eq!(log.reserve_missing(), 0);
     assert_eq!(disk.bytes("reserve").len() as u64, RESERVE_BYTES);
+}
+
+#[test]
+fn captured_rows_wait_while_what_follows_of_undecided_ones_may_not_find_room() {
+    let disk = MemDisk::default();
+    let (mut log, _) = open::<BlobCodec>(&disk, config(1 << 20, RESERVE_BYTES)).unwrap();
+    append(&mut log, 0, Class::Capture).unwrap();
+    // The segment has room for hundreds; the reserve alone covers what follows of a few.
+    disk.set_capacity(Some(disk.used()));
+    let mut last = log.tail().unwrap();
+    let refused = (1..100).find_map(|n| match append(&mut log, n, Class::Capture) {
+        Ok(entry) => {
+            last = entry;
+            None
+        }
+        Err(fault) => Some(fault),
+    });
+    let refused = refused.expect("the reserve would not cover all of them");
+    assert_eq!((refused.failure, log.tail()), (Failure::Transient, Some(last)));
+    assert!(refused.to_string().contains("disk nearly full") && refused.cure.contains("free space"), "{refused}");
+    append(&mut log, 7, Class::Vital).unwrap();
+    // What is decided has had its room.
+    log.decided(last);
+    append(&mut log, 8, Class::Capture).unwrap();
+    // Free space covers more.
+    disk.set_capacity(Some(disk.used() + (1 << 20)));
+    for n in 0..30 {
+        append(&mut log, n, Class::Capture).unwrap();
+    }
+    assert_eq!(log.reserve_missing(), 0);
 }
 
 #[test]

@@ -25,11 +25,17 @@ use std::{
 pub trait ReservedJournal: Journal<Body = Entry, Stored = Journaled> {
     /// Gives `bytes` of the reserve back to the disk, for a checkpoint on a full one (J24); false if none is left.
     fn release_reserve(&mut self, bytes: u64) -> Result<bool, Fault>;
+    /// Everything up to this entry is decided: no more room is kept for what follows of it (J24).
+    fn decided(&mut self, upto: EntryId);
 }
 
 impl ReservedJournal for journal::EntryLog {
     fn release_reserve(&mut self, bytes: u64) -> Result<bool, Fault> {
         journal::EntryLog::release_reserve(self, bytes)
+    }
+
+    fn decided(&mut self, upto: EntryId) {
+        journal::EntryLog::decided(self, upto);
     }
 }
 
@@ -37,6 +43,8 @@ impl ReservedJournal for journal::MemoryLog<journal::EntryCodec> {
     fn release_reserve(&mut self, _: u64) -> Result<bool, Fault> {
         Ok(true)
     }
+
+    fn decided(&mut self, _: EntryId) {}
 }
 
 /// The journal behind its contract.
@@ -197,6 +205,10 @@ impl LogTask {
         let (ids, bodies): (Vec<_>, Vec<_>) = batches.into_iter().unzip();
         self.kill.reach();
         let appended = self.decisions.append(&bodies, Class::Vital, self.clock.now())?;
+        let finished = bodies.iter().rev().flat_map(|records| records.iter().rev()).find_map(finished);
+        if let Some(upto) = finished {
+            self.journal.decided(upto);
+        }
         self.kill.reach();
         self.tell(Log::Decisions, ids, appended);
         Ok(())
@@ -206,6 +218,15 @@ impl LogTask {
         for (id, appended) in ids.into_iter().zip(appended) {
             self.inbox.push(Message::Appended { log, id, appended });
         }
+    }
+}
+
+/// The input that is finished with this record.
+fn finished(record: &Record) -> Option<EntryId> {
+    match record {
+        Record::Decided(decided) => decided.last.then_some(decided.input),
+        Record::Skipped { to, .. } => Some(*to),
+        Record::Opened { .. } => None,
     }
 }
 

@@ -183,6 +183,9 @@ impl ReservedJournal for FillingJournal {
         self.2.fetch_add(usize::try_from(bytes).unwrap(), Ordering::SeqCst);
         self.0.release_reserve(bytes)
     }
+    fn decided(&mut self, upto: EntryId) {
+        self.0.decided(upto);
+    }
 }
 
 struct World {
