@@ -170,6 +170,13 @@ impl Target {
         client.send("PUT", &format!("/fhir{path}"), &[("authorization", &*bearer)], body).unwrap()
     }
 
+    /// Deletes as somebody else would.
+    pub fn delete(&self, path: &str) -> Answer {
+        let bearer = format!("Bearer {TOKEN}");
+        let mut client = Client::connect(self.address()).unwrap();
+        client.send("DELETE", &format!("/fhir{path}"), &[("authorization", &*bearer)], "").unwrap()
+    }
+
     /// All versions of everything.
     pub fn everything(&self) -> Everything {
         let mut found = Everything::new();
