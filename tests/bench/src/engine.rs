@@ -190,4 +190,8 @@ impl ReservedJournal for Watched {
     fn release_reserve(&mut self, bytes: u64) -> Result<bool, Fault> {
         self.inner.release_reserve(bytes)
     }
+
+    fn decided(&mut self, upto: EntryId) {
+        self.inner.decided(upto);
+    }
 }
