@@ -3,6 +3,7 @@
 //! A map holds no patient's value, so a fault may quote it.
 
 use core::fmt;
+use model::words;
 
 /// A place in a file: line and column from 1, both in characters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -81,9 +82,8 @@ impl Faults {
 /// `did you mean` the nearest of `known`, else the list of them.
 pub(crate) fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
-    let near = known.iter().map(|name| (distance(word, name), *name)).min();
-    match near {
-        Some((steps, name)) if steps <= 1 + word.chars().count() / 4 => format!("did you mean `{name}`?"),
+    match words::nearest(word, known.iter().copied()) {
+        Some(name) => format!("did you mean `{name}`?"),
         _ if known.is_empty() => "there is none to choose from".to_owned(),
         _ => {
             let more = if known.len() > NAMES_SHOWN_MAX { ", .." } else { "" };
@@ -95,25 +95,6 @@ pub(crate) fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>)
 
 /// A longer list does not help to find a name.
 const NAMES_SHOWN_MAX: usize = 24;
-
-/// Single-letter edits and swaps of neighbours between two words, capitals counting for nothing.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let same = usize::from(a[i - 1] != b[j - 1]);
-            let mut best = (rows[i - 1][j] + 1).min(row[j - 1] + 1).min(rows[i - 1][j - 1] + same);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
-}
 
 #[cfg(test)]
 mod tests {

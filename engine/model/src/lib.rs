@@ -33,6 +33,7 @@ pub mod record;
 mod scalar;
 pub mod state;
 pub mod value;
+pub mod words;
 
 pub use act::{Activated, Answer, Control, ControlAct, Kind, Principal};
 pub use canonical::{canonical_hash, canonically_equal, field_equal};

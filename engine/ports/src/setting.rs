@@ -4,6 +4,7 @@
 //! * A secret has no `Display`, no `Serialize`, and an empty `Debug`.
 //! * A fault names its key and its cure, and never the value that a person wrote: it may be a secret in the wrong place.
 
+use model::words;
 use serde::Deserialize;
 use std::{fmt, path::PathBuf};
 
@@ -82,26 +83,11 @@ impl fmt::Display for SettingFault {
 
 /// `did you mean` the nearest of `known`, else all of them.
 pub fn did_you_mean(word: &str, known: &[&str]) -> String {
-    let near = known.iter().map(|name| (distance(word, name), *name)).min();
-    match near {
-        Some((steps, name)) if steps <= 1 + name.chars().count() / 4 => format!("did you mean `{name}`?"),
-        Some(_) => format!("known here: {}", known.join(", ")),
+    match words::nearest(word, known.iter().copied()) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None if !known.is_empty() => format!("known here: {}", known.join(", ")),
         None => "nothing is known here; remove it".to_owned(),
     }
-}
-
-/// Single-letter edits between two words.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut before = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let here = (before + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
-            before = std::mem::replace(&mut row[j + 1], here);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
