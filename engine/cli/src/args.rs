@@ -105,9 +105,12 @@ pub enum Command {
         command: Held,
     },
     /// Compare source, shadow, state and target at one position of the source; exit code 1 if anything differs
-    #[command(
-        after_help = "Exit codes:\n  0  nothing differs in what was compared; the last line, and `complete` in --json, say whether that\n     was everything. Not compared: rows that moved meanwhile, units that are parked, held, waiting or\n     unsettled, versions in flight, fields as of the last mapping (stale: allowed), what is left out by name\n  1  something differs: every difference is named\n  others as for every command\n\nExamples:\n  lockstep verify\n  lockstep verify --json       # script: clean and complete"
-    )]
+    ///
+    /// Exit code 0: nothing differs in what was compared. The last line, and `complete` in --json, say whether that was
+    /// everything. Not compared are rows that moved meanwhile, units that are parked, held, waiting or unsettled, versions
+    /// in flight, fields as of the last mapping (`stale: allowed`), and what is left out by name. Exit code 1: something
+    /// differs, and each difference is named. Other codes are as for every command.
+    #[command(after_help = "Examples:\n  lockstep verify\n  lockstep verify --json")]
     Verify,
     /// Decide the journal again
     #[command(after_help = "Examples:\n  lockstep replay check\n  lockstep replay check --json")]
