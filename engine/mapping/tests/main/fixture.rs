@@ -21,56 +21,7 @@ pub fn table(name: &str, columns: &[(&str, ColumnType)]) -> (TableName, TableSch
 
 /// The tables of the test clinic.
 pub fn clinic() -> Schemas {
-    use ColumnType::{Bool, Bytes, Date, Decimal, Instant, Int, Raw, Text};
-    BTreeMap::from([
-        table(
-            "public.patient",
-            &[
-                ("patient_id", Int),
-                ("mrn", Text),
-                ("sex", Text),
-                ("born", Date),
-                ("is_test", Bool),
-                ("voided", Bool),
-                ("photo", Bytes),
-                ("weight", Raw),
-                ("notes", Text),
-            ],
-        ),
-        table(
-            "public.patient_name",
-            &[("name_id", Int), ("patient_id", Int), ("kind", Text), ("family", Text), ("given", Text)],
-        ),
-        table("public.patient_address", &[("address_id", Int), ("patient_id", Int), ("street", Text), ("city", Text)]),
-        table(
-            "public.encounter",
-            &[
-                ("encounter_id", Int),
-                ("patient_id", Int),
-                ("class", Text),
-                ("status", Text),
-                ("started", Instant),
-                ("ended", Instant),
-                ("voided", Bool),
-            ],
-        ),
-        table(
-            "public.observation",
-            &[
-                ("observation_id", Int),
-                ("patient_id", Int),
-                ("encounter_id", Int),
-                ("loinc", Text),
-                ("label", Text),
-                ("value", Decimal),
-                ("unit", Text),
-                ("status", Text),
-                ("taken_at", Instant),
-                ("note", Text),
-                ("voided", Bool),
-            ],
-        ),
-    ])
+    sim::source::schemas().into_iter().map(|schema| (schema.table.clone(), schema)).collect()
 }
 
 /// Every type once, for maps made up by tests.
