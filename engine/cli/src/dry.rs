@@ -26,10 +26,6 @@ pub struct Dry<'a> {
 pub struct Round {
     /// Records that the flow made.
     pub records: Vec<Arc<[Record]>>,
-    /// Whether the flow asked for a checkpoint, which was made.
-    pub checkpointed: bool,
-    /// Whether the flow wanted to act on the outside: it has caught up with the logs.
-    pub acted: bool,
 }
 
 impl<'a> Dry<'a> {
@@ -87,7 +83,6 @@ impl<'a> Dry<'a> {
             }
             FlowOutput::Checkpoint => {
                 self.store.begin_checkpoint()?;
-                round.checkpointed = true;
             }
             FlowOutput::Again => self.push(FlowInput::Tick),
             FlowOutput::Corrupt(fault) => return Err(fault),
@@ -96,8 +91,10 @@ impl<'a> Dry<'a> {
             | FlowOutput::CloseSource
             | FlowOutput::Confirm(_)
             | FlowOutput::Send(_)
-            | FlowOutput::Settle(_) => round.acted = true,
-            FlowOutput::Answered { .. } | FlowOutput::Fenced { .. } | FlowOutput::Halted { .. } => {}
+            | FlowOutput::Settle(_)
+            | FlowOutput::Answered { .. }
+            | FlowOutput::Fenced { .. }
+            | FlowOutput::Halted { .. } => {}
         }
         Ok(())
     }

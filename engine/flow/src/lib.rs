@@ -37,6 +37,7 @@ mod quarantine;
 mod query;
 mod readable;
 mod readiness;
+mod rebuild;
 mod records;
 mod recover;
 mod reopen;

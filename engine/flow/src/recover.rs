@@ -132,13 +132,13 @@ impl Flow {
     }
 
     /// Every record is folded, and this input has none: what the rest of the journal says of outcomes comes first.
-    pub(crate) fn recorded_all(&mut self, state: &dyn StateTxn, out: &mut Vec<FlowOutput>) -> bool {
+    pub(crate) fn recorded_all(&mut self, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) -> bool {
         self.start_scan(self.visible.next(), state, out);
         false
     }
 
     /// The journal is folded whole.
-    pub(crate) fn caught_up(&mut self, state: &dyn StateTxn, out: &mut Vec<FlowOutput>) -> bool {
+    pub(crate) fn caught_up(&mut self, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) -> bool {
         let folded = self.visible.next().seq > self.visible.tail();
         if self.stage != Stage::Folding || !folded {
             return false;
@@ -161,12 +161,12 @@ impl Flow {
         false
     }
 
-    fn start_scan(&mut self, next: EntryId, state: &dyn StateTxn, out: &mut Vec<FlowOutput>) {
+    fn start_scan(&mut self, next: EntryId, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
         self.stage = Stage::Scanning { next };
-        if next.seq > self.journal_tail.seq {
-            self.go_live(state, out);
-        } else {
-            out.push(FlowOutput::ReadJournal(next));
+        match next.seq > self.journal_tail.seq {
+            true if self.rebuilding => self.rebuilt(state, out),
+            true => self.go_live(state, out),
+            false => out.push(FlowOutput::ReadJournal(next)),
         }
     }
 

@@ -85,6 +85,7 @@ pub struct Flow {
     pub(crate) decisions_tail: EntryId,
     /// Replay: nothing is captured, sent or appended but records; bindings are minted in place.
     pub(crate) replaying: bool,
+    pub(crate) rebuilding: bool,
     appends: BTreeMap<AppendId, Pending>,
     next_append: u64,
 }
@@ -176,6 +177,7 @@ impl Flow {
             journal_tail: FIRST,
             decisions_tail: FIRST,
             replaying: false,
+            rebuilding: false,
             appends: BTreeMap::new(),
             next_append: 0,
             config,

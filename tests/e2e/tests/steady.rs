@@ -40,9 +40,16 @@ fn replay_and_rebuild_say_the_same_in_another_zone_and_language() {
     world.engine.start();
     let load = Load::start(&world.cluster.writer_url(), 5, 100.0);
     std::thread::sleep(Duration::from_millis(1_500));
-    world.engine.kill();
-    world.engine.start();
-    std::thread::sleep(Duration::from_millis(1_500));
+    // Killed under load, the journal ends in what is not decided: the state is rebuilt up to there, and twice the same.
+    for _ in 0..3 {
+        world.engine.kill();
+        let rebuilt = world.engine.cli(&["state", "rebuild", "--json"]).exits(0).json()[0].clone();
+        assert_ne!(rebuilt["hash"].as_str().unwrap().trim_matches('0'), "", "nothing was folded: {rebuilt}");
+        let again = world.engine.cli(&["state", "rebuild", "--dry-run", "--json"]).exits(0).json()[0].clone();
+        assert_eq!(again["hash"], again["before"], "what was rebuilt is not what the logs say");
+        world.engine.start();
+        std::thread::sleep(Duration::from_millis(1_000));
+    }
     load.stop();
     check(&mut world);
     let elsewhere = [("TZ", "Asia/Kolkata"), ("LC_ALL", "tr_TR.UTF-8"), ("LANG", "tr_TR.UTF-8")];

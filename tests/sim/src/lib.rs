@@ -213,6 +213,9 @@ impl World {
         self.inputs.clear();
         self.reads.clear();
         self.source.close();
+        if self.chance.one_in(5) {
+            self.rebuild();
+        }
         self.store = MemoryStore::open(&self.disk);
         self.flow = Flow::new(self.config());
         self.open();

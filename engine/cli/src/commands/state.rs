@@ -41,7 +41,7 @@ pub fn run(settings: &Settings, command: &State, output: Output) -> Result<Exit,
     let beside = dry_run.then(|| Beside(settings.data("store.dry-run")));
     let place = beside.as_ref().map_or_else(|| settings.data("store"), |beside| beside.0.clone());
     let store = Box::new(RedbStore::create(&place)?);
-    let flow = Flow::new(settings.flow_config(flow::BEHAVIOUR));
+    let flow = Flow::rebuilding(settings.flow_config(flow::BEHAVIOUR));
     let mut dry = Dry::open(flow, store, (&journal, &decisions))?.ok_or_else(dry::empty)?;
     fold(settings, &mut dry, &Bar::entries("folding", tail.seq))?;
     let hash = state_hash(&*dry.store.view()?)?;
@@ -60,23 +60,13 @@ pub fn run(settings: &Settings, command: &State, output: Output) -> Result<Exit,
 /// To the end of what is decided, with a checkpoint there.
 fn fold(settings: &Settings, dry: &mut Dry<'_>, bar: &Bar) -> Result<(), Fault> {
     let mut steps = 0;
-    while let Some(round) = dry.step()? {
+    while dry.step()?.is_some() {
         bar.at(dry.read);
-        if round.acted {
-            break;
-        }
         steps += 1;
         let due = steps % STEPS_BETWEEN_LOOKS == 0
             && runtime::is_layer_full(dry.store.overlay_bytes(), settings.overlay_bytes_max);
         if due {
             dry.push(FlowInput::CheckpointDue);
-        }
-    }
-    // The last checkpoint stands at the end of the fold, unless a decision is still to be made there.
-    dry.push(FlowInput::CheckpointDue);
-    while let Some(round) = dry.step()? {
-        if round.checkpointed || !round.records.is_empty() {
-            break;
         }
     }
     Ok(())
