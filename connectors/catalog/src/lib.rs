@@ -10,8 +10,8 @@ mod settings;
 
 pub use settings::{Context, NOT_KNOWN};
 
-use model::{SourcePosition, TableSchema};
-use ports::{Boxed, Failure, Fault, FenceSource, Readback, SecretRef, SettingFault, Sink, Source};
+use model::{SourcePosition, TableName, TableSchema};
+use ports::{Boxed, Failure, Fault, FenceSource, OpenFault, Readback, Resume, SecretRef, SettingFault, Sink, Source};
 use settings::Settings;
 use std::sync::Arc;
 use toml::Table;
@@ -54,6 +54,33 @@ pub fn table_schemas(
             let options = postgres_options(settings, context).map_err(|faults| told(context, faults))?;
             Ok(Box::pin(async move { postgres::table_schemas(&options).await }))
         }
+        _ => Err(unknown("source", kind, &SOURCES)),
+    }
+}
+
+/// Reads from the journal where a source goes on.
+pub type ReadResume = Box<dyn FnOnce() -> Result<Resume, Fault> + Send>;
+
+/// Whether a source that was started could be gone on from, as `Source::open` judges it; changes nothing.
+pub fn goes_on(
+    kind: &str,
+    settings: &Table,
+    context: &Context<'_>,
+    journal: ReadResume,
+) -> Result<Boxed<'static, Result<(), OpenFault>>, Faults> {
+    match kind {
+        "postgres" => {
+            let options = postgres_options(settings, context).map_err(|faults| told(context, faults))?;
+            Ok(Box::pin(async move { postgres::goes_on(&options, journal).await }))
+        }
+        _ => Err(unknown("source", kind, &SOURCES)),
+    }
+}
+
+/// The tables that a source is told to capture.
+pub fn captured(kind: &str, settings: &Table, context: &Context<'_>) -> Result<Vec<TableName>, Faults> {
+    match kind {
+        "postgres" => Ok(postgres_options(settings, context).map_err(|faults| told(context, faults))?.tables),
         _ => Err(unknown("source", kind, &SOURCES)),
     }
 }

@@ -193,11 +193,11 @@ pub fn parse_url(url: &str) -> Result<Address, String> {
     let rest = url
         .strip_prefix("postgres://")
         .or_else(|| url.strip_prefix("postgresql://"))
-        .ok_or("it begins with postgres://")?;
+        .ok_or("it does not begin with postgres://")?;
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, database) =
-        rest.split_once('/').ok_or("it names a database: postgres://user@host:port/database")?;
-    let (user, host) = authority.rsplit_once('@').ok_or("it names a role: postgres://user@host:port/database")?;
+        rest.split_once('/').ok_or("it names no database: postgres://user@host:port/database")?;
+    let (user, host) = authority.rsplit_once('@').ok_or("it names no role: postgres://user@host:port/database")?;
     if user.contains(':') {
         return Err(
             "it holds a password; put the password into a file and name it: password = { file = \"…\" }".to_owned()
@@ -210,17 +210,17 @@ pub fn parse_url(url: &str) -> Result<Address, String> {
             Some(("sslmode", "disable")) => tls = Some(Tls::Disable),
             Some(("sslmode", "require")) => tls = Some(Tls::Require),
             Some(("sslmode", "verify-full")) => tls = Some(Tls::VerifyFull),
-            Some(("sslmode", _)) => return Err("sslmode is disable, require or verify-full".to_owned()),
+            Some(("sslmode", _)) => return Err("sslmode is none of disable, require and verify-full".to_owned()),
             Some(("host", path)) => directory = Some(decode(path)?),
             Some(("password", _)) => {
                 return Err("it holds a password; put it into a file: password = { file = \"…\" }".to_owned());
             }
-            _ => return Err("its query knows sslmode and host only".to_owned()),
+            _ => return Err("its query holds another key than sslmode and host".to_owned()),
         }
     }
     let (user, database) = (decode(user)?, decode(database)?);
     if user.is_empty() || database.is_empty() {
-        return Err("it names a role and a database: postgres://user@host:port/database".to_owned());
+        return Err("its role or its database is empty: postgres://user@host:port/database".to_owned());
     }
     match directory {
         Some(path) if host.is_empty() && path.starts_with('/') => match tls {
@@ -229,21 +229,23 @@ pub fn parse_url(url: &str) -> Result<Address, String> {
             }
             Some(_) => Err("a Unix socket has no TLS; leave sslmode out".to_owned()),
         },
-        Some(_) => Err("host= in the query is the directory of a Unix socket, and no other host is named".to_owned()),
-        None if host.is_empty() => Err("it names a host, or a socket's directory with ?host=/directory".to_owned()),
+        Some(_) => Err("host= in its query is no directory of a Unix socket, or another host is named, too".to_owned()),
+        None if host.is_empty() => {
+            Err("it names neither a host nor a socket's directory (?host=/directory)".to_owned())
+        }
         None => Ok(Address { place: Place::Tcp(host, port), user, database, tls: tls.unwrap_or(Tls::VerifyFull) }),
     }
 }
 
 fn host_and_port(text: &str) -> Result<(String, u16), String> {
     let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => rest.split_once(']').ok_or("an IPv6 address ends with ]")?,
+        Some(rest) => rest.split_once(']').ok_or("its IPv6 address does not end with ]")?,
         None => text.rfind(':').map_or((text, ""), |colon| text.split_at(colon)),
     };
     let port = match port.strip_prefix(':') {
         Some(port) => port.parse().map_err(|_| "the port is not a number")?,
         None if port.is_empty() => 5432,
-        None => return Err("the port follows a colon".to_owned()),
+        None => return Err("there is no colon before the port".to_owned()),
     };
     Ok((host.to_owned(), port))
 }
@@ -255,7 +257,9 @@ fn decode(text: &str) -> Result<String, String> {
         if *first == b'%' {
             let digits = tail.get(..2).and_then(|two| std::str::from_utf8(two).ok());
             bytes.push(
-                digits.and_then(|two| u8::from_str_radix(two, 16).ok()).ok_or("a % is followed by two hex digits")?,
+                digits
+                    .and_then(|two| u8::from_str_radix(two, 16).ok())
+                    .ok_or("a % is not followed by two hex digits")?,
             );
             rest = &tail[2..];
         } else {
@@ -304,20 +308,23 @@ mod tests {
 
     #[test]
     fn wrong_urls_say_what_is_wrong() {
-        for url in [
-            "mysql://u@h/d",
-            "postgres://h/d",
-            "postgres://u@h",
-            "postgres://u@h:x/d",
-            "postgres://u@/d",
-            "postgres://u@h/d?sslmode=prefer",
-            "postgres://u@h/d?host=/run",
-            "postgres://u@/d?host=/run&sslmode=require",
-            "postgres://u%zz@h/d",
-            "postgres://u@h/",
-            "postgres://u@[::1/d",
+        for (url, wrong) in [
+            ("mysql://u@h/d", "it does not begin with postgres://"),
+            ("postgres://h/d", "it names no role"),
+            ("postgres://u@h", "it names no database"),
+            ("postgres://u@h:x/d", "the port is not a number"),
+            ("postgres://u@/d", "it names neither a host"),
+            ("postgres://u@h/d?sslmode=prefer", "sslmode is none of"),
+            ("postgres://u@h/d?host=/run", "another host is named"),
+            ("postgres://u@/d?host=/run&sslmode=require", "has no TLS"),
+            ("postgres://u@h/d?port=1", "another key than"),
+            ("postgres://u%zz@h/d", "is not followed by two hex digits"),
+            ("postgres://u@h/", "its database is empty"),
+            ("postgres://u@[::1/d", "does not end with ]"),
+            ("postgres://u@[::1]5/d", "no colon before the port"),
         ] {
-            assert!(parse_url(url).is_err(), "{url}");
+            let said = parse_url(url).unwrap_err();
+            assert!(said.contains(wrong), "{url}: {said}");
         }
     }
 

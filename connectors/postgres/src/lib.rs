@@ -38,4 +38,5 @@ pub use config::{Address, Config, Options, Place, Tls, parse_url};
 pub use error::Error;
 pub use fence::PostgresFences;
 pub use ports::Secret;
+pub use slot::goes_on;
 pub use source::PostgresSource;

@@ -46,27 +46,26 @@ pub(crate) struct Blocking {
 }
 
 /// All problems of a source that is about to be opened: those of tables that were captured so far (`known`) stop these
-/// tables alone, every other one stops the source.
+/// tables alone, every other one stops the source, and is told with all of them.
 pub(crate) async fn blocking(sql: &Sql, options: &Options, known: &BTreeSet<TableName>) -> Result<Blocking, Error> {
-    let (mut everything, mut tables) = (Vec::new(), Stopped::new());
-    for Problem { fault, of } in problems(sql, options).await? {
-        if of.is_empty() || !of.iter().all(|table| known.contains(table)) {
-            everything.push(fault);
-            continue;
-        }
+    let (found, mut tables) = (problems(sql, options).await?, Stopped::new());
+    let stops_all = |problem: &Problem| problem.of.is_empty() || !problem.of.iter().all(|table| known.contains(table));
+    if found.iter().any(stops_all) {
+        let join = |text: fn(&Fault) -> &String| {
+            let texts: Vec<&str> = found.iter().map(|problem| text(&problem.fault).as_str()).collect();
+            texts.join("; ")
+        };
+        let all = Fault::new(Failure::Misconfigured, join(|fault| &fault.what)).cure(join(|fault| &fault.cure));
+        return Ok(Blocking { everything: Some(all), tables });
+    }
+    for Problem { fault, of } in found {
         for table in of {
             let what = tables.entry(table).or_default();
             let before = if what.is_empty() { String::new() } else { format!("{what}; ") };
             *what = format!("{before}{fault}").into();
         }
     }
-    let join = |text: fn(&Fault) -> &String| {
-        let texts: Vec<&str> = everything.iter().map(|problem| text(problem).as_str()).collect();
-        texts.join("; ")
-    };
-    let everything = (!everything.is_empty())
-        .then(|| Fault::new(Failure::Misconfigured, join(|problem| &problem.what)).cure(join(|problem| &problem.cure)));
-    Ok(Blocking { everything, tables })
+    Ok(Blocking { everything: None, tables })
 }
 
 async fn replication_login(options: &Options) -> Result<(), Error> {
@@ -185,8 +184,13 @@ async fn tables(sql: &Sql, options: &Options, found: &mut Problems) -> Result<Ve
          LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.t ORDER BY 1",
         values.join(", ")
     );
+    let rows = sql.rows("looking at the tables", &query).await?;
+    if !rows.is_empty() && rows.iter().all(|row| row.get(1).is_none()) {
+        none_exists(options, found);
+        return Ok(Vec::new());
+    }
     let mut existing = Vec::new();
-    for row in sql.rows("looking at the tables", &query).await? {
+    for row in rows {
         let table = TableName::from(text(&row, 0));
         if row.get(1).is_none() {
             found.of(
@@ -202,6 +206,18 @@ async fn tables(sql: &Sql, options: &Options, found: &mut Problems) -> Result<Ve
         }
     }
     Ok(existing)
+}
+
+/// Not one of the configured tables: more often another database than all of them gone.
+fn none_exists(options: &Options, found: &mut Problems) {
+    let (tables, database) = (&options.tables, &options.address.database);
+    let names = tables.iter().map(TableName::as_str).collect::<Vec<_>>().join(", ");
+    let what = match tables.len() {
+        1 => format!("the table {names} does not exist in the database {database}"),
+        _ => format!("none of the tables exists in the database {database}: {names}"),
+    };
+    let cure = "is it the right one? Correct the database in `url` or the names in `tables`, or create them";
+    found.of(tables.clone(), what, cure);
 }
 
 fn table_fits(row: &SimpleQueryRow, table: &TableName, options: &Options, found: &mut Problems) {
@@ -281,10 +297,12 @@ async fn publication(
     let Some(row) = rows.first() else {
         let with = if partitioned { " WITH (publish_via_partition_root = true)" } else { "" };
         let all: Vec<&Found> = tables.iter().collect();
-        found.add(
-            format!("the publication {name} does not exist"),
-            format!("as owner of the tables: CREATE PUBLICATION {name} FOR TABLE {}{with};", list(&all)),
-        );
+        // It can only be made of tables that are there.
+        let cure = match all.is_empty() {
+            true => "make it once the tables are there: `lockstep check` then prints its SQL".to_owned(),
+            false => format!("as owner of the tables: CREATE PUBLICATION {name} FOR TABLE {}{with};", list(&all)),
+        };
+        found.add(format!("the publication {name} does not exist"), cure);
         return Ok(());
     };
     if text(row, 0) != "t" {

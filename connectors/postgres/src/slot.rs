@@ -7,10 +7,11 @@ use crate::{
     config::Options,
     error::Error,
     position::Lsn,
-    session::{Sql, literal},
+    prerequisites,
+    session::{Sql, connect, literal},
     wire::Wire,
 };
-use ports::OpenFault;
+use ports::{Fault, OpenFault, Resume};
 use std::time::Duration;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -209,6 +210,26 @@ pub(crate) fn check(
         what,
         plan: gap_plan(&name, passed),
     })
+}
+
+/// Whether a source that was started could be gone on from, judged as opening it would. Changes nothing. A running engine
+/// moves both: the journal is read behind the slot, which it only follows, and before the end of the server's log.
+pub async fn goes_on(options: &Options, journal: impl FnOnce() -> Result<Resume, Fault>) -> Result<(), OpenFault> {
+    let sql = Sql::open(options).await.map_err(Fault::from)?;
+    let slot = SlotState::find(&sql, &options.name()).await.map_err(Fault::from)?;
+    let resume = journal()?;
+    if !resume.started {
+        return Ok(());
+    }
+    let known = resume.tables.keys().cloned().collect();
+    // What is missing stops it first, and is told by whoever asks for prerequisites.
+    if prerequisites::blocking(&sql, options, &known).await.map_err(Fault::from)?.everything.is_some() {
+        return Ok(());
+    }
+    let mut wire = Wire::open(connect(options).await.map_err(Fault::from)?, options).await.map_err(Fault::from)?;
+    let here = Identity::ask(&mut wire).await.map_err(Fault::from)?;
+    let passed = resume.passed.as_ref().and_then(Lsn::of).unwrap_or_default();
+    check(options, slot.as_ref(), &here, resume.identity.as_deref(), passed)
 }
 
 /// What will be done once a person accepts a gap behind `passed`.

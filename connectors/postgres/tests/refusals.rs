@@ -39,6 +39,9 @@ async fn a_slot_that_does_not_fit_is_a_gap_and_is_not_touched() {
     let setup = Setup::new(cluster, TABLE).await;
     let mut capture = captured(&setup).await;
     let slot = format!("lockstep_{}", setup.name);
+    let resume = capture.resume.clone();
+    assert_eq!(lockstep_postgres::goes_on(&capture.options, || Ok(resume)).await, Ok(()));
+    assert_eq!(lockstep_postgres::goes_on(&capture.options, || Ok(ports::Resume::default())).await, Ok(()));
     let identity = capture.resume.identity.take();
     capture.resume.identity = Some("systemid=1 timeline=1".into());
     assert!(gap(&mut capture).await.contains("another server"));
@@ -49,6 +52,10 @@ async fn a_slot_that_does_not_fit_is_a_gap_and_is_not_touched() {
     setup.run("INSERT INTO a VALUES (2, 'two')").await;
     setup.run(&format!("SELECT pg_replication_slot_advance('{slot}', pg_current_wal_lsn())")).await;
     assert!(gap(&mut capture).await.contains("ahead of the journal"));
+    // Asked beforehand, the answer is the same.
+    let resume = capture.resume.clone();
+    let asked = lockstep_postgres::goes_on(&capture.options, || Ok(resume)).await;
+    assert!(matches!(asked, Err(OpenFault::Gap { what, .. }) if what.contains("ahead of the journal")));
     setup.run(&format!("SELECT pg_drop_replication_slot('{slot}')")).await;
     assert!(gap(&mut capture).await.contains("is gone"));
     setup.run(&format!("SELECT pg_create_logical_replication_slot('{slot}', 'test_decoding')")).await;
@@ -166,6 +173,30 @@ async fn everything_missing_is_said_at_once_with_its_cure() {
     options.tables = vec!["public.fine".into()];
     assert_eq!(problems(options).await, "");
     setup.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+}
+
+#[tokio::test]
+async fn a_database_without_any_of_the_tables_is_asked_about_and_no_sql_names_what_is_not_there() {
+    let Some(cluster) = cluster() else { return };
+    let setup = Setup::new(cluster, TABLE).await;
+    let named = format!("none of the tables exists in the database {}: public.b, public.c", setup.name);
+    let said = problems(setup.options(&["public.b", "public.c"])).await;
+    assert!(said.contains(&named) && said.contains("is it the right one?"), "{said}");
+    assert!(!said.contains("FOR TABLE"), "there is a publication:\n{said}");
+    setup.run(&format!("DROP PUBLICATION lockstep_{}", setup.name)).await;
+    let said = problems(setup.options(&["public.b", "public.c"])).await;
+    assert!(said.contains("does not exist; make it once the tables are there"), "{said}");
+    assert!(said.contains(&named) && !said.contains("FOR TABLE"), "{said}");
+    let said = problems(setup.options(&["public.b"])).await;
+    assert!(said.contains("the table public.b does not exist in the database"), "{said}");
+    // A source that was captured before is told of its tables, too, and not only of what stops all of it.
+    let mut capture = setup.capture(&["public.b", "public.c"]);
+    (capture.resume.started, capture.resume.passed) = (true, Some(lockstep_postgres::position::Lsn(1).position()));
+    for table in ["public.b", "public.c"] {
+        capture.resume.tables.insert(table.into(), ports::TableResume::Ready);
+    }
+    let said = format!("{:?}", capture.try_open().await);
+    assert!(said.contains(&named) && said.contains("the publication"), "{said}");
 }
 
 #[tokio::test]

@@ -38,7 +38,8 @@ impl Flow {
             OpenFault::Gap { slot, what, plan, .. } => {
                 self.ingest.state = SourceState::Stopped;
                 self.ingest.gap = Some((slot, format!("{what}; {plan}")));
-                self.halt(scope, format!("{what}; {plan}; lockstep held answer"), out);
+                let source = &self.config.source.system;
+                self.halt(scope, format!("{what}; {plan}; lockstep held answer source:{source} accept"), out);
             }
             OpenFault::Fault(fault) => {
                 self.ingest.state = SourceState::Down;
