@@ -81,7 +81,7 @@ pub enum Command {
     },
     /// What the engine cannot do by itself
     #[command(
-        after_help = "Examples:\n  lockstep parked ls\n  lockstep parked release \"gender: code\" --reason \"code table corrected\""
+        after_help = "Examples:\n  lockstep parked ls\n  lockstep parked release \"Patient.gender: code table gender does not know the code\" --reason \"code table corrected\""
     )]
     Parked {
         /// What of the parked
@@ -255,7 +255,7 @@ pub enum Parked {
     Ls,
     /// Try the units of one cause again
     #[command(
-        after_help = "Examples:\n  lockstep parked release \"gender: code table gender does not know the code\" --reason \"code table corrected\""
+        after_help = "Examples:\n  lockstep parked release \"Patient.gender: code table gender does not know the code\" --reason \"code table corrected\""
     )]
     Release {
         /// The cause, as listed

@@ -116,6 +116,7 @@ impl Settings {
         for error in broken {
             let span = error.span().unwrap_or(0..0);
             faults.add(span, format!("not TOML: {}", error.message()), "correct the line");
+            faults.partial();
         }
         let reading = Reading { dir: directory(file), faults: &mut faults, warnings: Vec::new(), parts: Vec::new() };
         let settings = reading.all(text, &table);
@@ -321,7 +322,7 @@ impl Reading<'_> {
                 }
                 parts.source = part.map(|part| (part, map.clone()));
             } else if map.is_some() {
-                self.faults.add(
+                self.faults.absent(
                     system.place("map"),
                     "a map without a source",
                     "a map belongs to the system whose rows it reads",
@@ -342,7 +343,11 @@ impl Reading<'_> {
                 parts.sink = part.map(|part| (part, stamp.map(str::to_owned), size(concurrency)));
             }
             if system.get("source").is_none() && system.get("sink").is_none() {
-                self.faults.add(span, format!("system `{name}` has neither source nor sink"), "add one, or remove it");
+                self.faults.absent(
+                    span,
+                    format!("system `{name}` has neither source nor sink"),
+                    "add one, or remove it",
+                );
             }
             system.close(self.faults);
         }

@@ -5,11 +5,11 @@ use crate::{
     config::{self, Part, Settings},
     error::CliError,
     exit::Exit,
-    stores,
+    map, stores,
 };
 use catalog::{Context, Target};
-use model::{ResourceType, SourcePosition, TableSchema};
-use ports::{Fault, FenceSource, Secret, SecretRef, SettingFault, Source};
+use model::{ResourceType, SourcePosition, TableName, TableSchema};
+use ports::{Fault, FenceSource, OpenFault, Secret, SecretRef, SettingFault, Source};
 use server::Sides;
 use std::{path::Path, sync::Arc};
 
@@ -53,6 +53,21 @@ pub fn table_schemas(settings: &Settings) -> Result<Vec<TableSchema>, CliError> 
     let part = &settings.source;
     let asked = catalog::table_schemas(&part.kind, &part.table, &context(settings, part, &[])).map_err(wrong)?;
     Ok(client::block_on(asked)??)
+}
+
+/// The tables that the source is told to capture.
+pub fn captured(settings: &Settings) -> Result<Vec<TableName>, CliError> {
+    let part = &settings.source;
+    catalog::captured(&part.kind, &part.table, &context(settings, part, &[])).map_err(wrong)
+}
+
+/// Whether the source could be gone on from where the journal stands.
+pub async fn goes_on(settings: &Settings) -> Result<(), OpenFault> {
+    let (part, journal) = (&settings.source, settings.data("journal"));
+    let system = part.system.clone();
+    let read = Box::new(move || map::resume(&journal, &system));
+    let asked = catalog::goes_on(&part.kind, &part.table, &context(settings, part, &[]), read);
+    asked.map_err(|faults| wrong(faults).into_fault())?.await
 }
 
 /// The sink and its target; `types` are what the map writes, as far as known.

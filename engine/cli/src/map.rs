@@ -3,10 +3,14 @@
 use crate::{config::Settings, connect, error::CliError, exit::Exit, stores};
 use journal::{EntryCodec, Recovered};
 use mapping::{Map, MapFault};
-use model::{EntryId, Hash, Kind, TableName, TableSchema};
-use ports::{Failure, Fault};
+use model::{EntryId, Hash, Kind, SystemId, TableName, TableSchema};
+use ports::{Failure, Fault, Resume};
 use schemas::r4::ElementTable;
-use std::{collections::BTreeMap, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 /// A map file's text with its hash.
 pub struct MapFile {
@@ -26,26 +30,55 @@ pub fn read(settings: &Settings) -> Result<MapFile, CliError> {
     Ok(MapFile { text, hash })
 }
 
-/// Compiles it against these tables; every fault with its line.
-pub fn compile(
-    settings: &Settings,
-    file: &MapFile,
-    tables: &BTreeMap<TableName, TableSchema>,
-) -> Result<Map, Vec<Fault>> {
+/// Why a map does not compile.
+#[derive(Default)]
+pub struct Wrong {
+    /// What is wrong with the map, each with its line.
+    pub faults: Vec<Fault>,
+    /// What is wrong with the source, each with the line that needs it: a captured table that is not there.
+    pub gone: Vec<Fault>,
+}
+
+impl Wrong {
+    /// All of it.
+    pub fn all(self) -> CliError {
+        let exit = if self.faults.is_empty() { Exit::Prerequisite } else { Exit::Usage };
+        CliError::Faults(exit, self.faults.into_iter().chain(self.gone).collect())
+    }
+}
+
+/// Compiles it against the tables that are known; every fault with its line.
+pub fn compile(settings: &Settings, file: &MapFile, known: &Known) -> Result<Map, Wrong> {
     let name = settings.map.display().to_string();
-    let fault = |fault: &MapFault| {
-        let what = format!("{}:{}:{}: {}", fault.file, fault.place.line, fault.place.column, fault.reason);
-        Fault::new(Failure::Misconfigured, what).cure(&*fault.remedy)
-    };
-    Map::compile(&name, &file.text, tables, ElementTable::r4()).map_err(|faults| faults.iter().map(fault).collect())
+    let compiled = Map::compile(&name, &file.text, &known.tables, ElementTable::r4());
+    compiled.map_err(|faults| {
+        let mut wrong = Wrong::default();
+        for MapFault { file, place, reason, remedy, table } in &faults {
+            let at = format!("{file}:{}:{}", place.line, place.column);
+            match table.as_ref().filter(|table| known.gone.contains(*table)) {
+                Some(table) => {
+                    let what = format!("{at}: table {table} is captured, and does not exist at the source");
+                    wrong.gone.push(Fault::new(Failure::Misconfigured, what).cure("lockstep check"));
+                }
+                None => {
+                    wrong.faults.push(Fault::new(Failure::Misconfigured, format!("{at}: {reason}")).cure(&**remedy))
+                }
+            }
+        }
+        wrong
+    })
+}
+
+/// Where the source goes on, as the journal says it.
+pub fn resume(journal: &Path, source: &SystemId) -> Result<Resume, Fault> {
+    let recovered = Recovered::<EntryCodec>::recover(journal)?;
+    Ok(recovered.resumes().get(source).cloned().unwrap_or_default())
 }
 
 /// The tables as the journal knows them; empty before the first capture.
 fn journaled_tables(settings: &Settings) -> Result<BTreeMap<TableName, TableSchema>, Fault> {
-    let recovered = Recovered::<EntryCodec>::recover(&settings.data("journal"))?;
-    let resume = recovered.resumes().get(&settings.source.system);
-    let schemas = resume.into_iter().flat_map(|resume| resume.schemas.values());
-    Ok(schemas.map(|(_, schema)| (schema.table.clone(), schema.clone())).collect())
+    let resume = resume(&settings.data("journal"), &settings.source.system)?;
+    Ok(resume.schemas.into_iter().map(|(table, (_, schema))| (table, schema)).collect())
 }
 
 /// The tables that a map is compiled against.
@@ -54,21 +87,31 @@ pub struct Known {
     pub tables: BTreeMap<TableName, TableSchema>,
     /// Why they are the journal's, if they are: the source did not show its own.
     pub missed: Option<Fault>,
+    /// Those that are captured, and that the source does not have.
+    pub gone: BTreeSet<TableName>,
 }
 
 /// The tables as the source shows them now; if it does not, as the journal knows them.
 pub fn known_tables(settings: &Settings) -> Result<Known, Fault> {
     match connect::table_schemas(settings) {
         Ok(schemas) => {
-            let tables = schemas.into_iter().map(|schema| (schema.table.clone(), schema)).collect();
-            Ok(Known { tables, missed: None })
+            let tables: BTreeMap<_, _> = schemas.into_iter().map(|schema| (schema.table.clone(), schema)).collect();
+            let captured = connect::captured(settings).unwrap_or_default();
+            let gone = captured.into_iter().filter(|table| !tables.contains_key(table)).collect();
+            Ok(Known { tables, missed: None, gone })
         }
-        Err(error) => Ok(Known { tables: journaled_tables(settings)?, missed: Some(error.into_fault()) }),
+        Err(error) => {
+            let (tables, gone) = (journaled_tables(settings)?, BTreeSet::new());
+            Ok(Known { tables, missed: Some(error.into_fault()), gone })
+        }
     }
 }
 
 /// The hash of the map that the journal says is in force.
 pub fn in_force(settings: &Settings) -> Result<Option<Hash>, Fault> {
+    if !settings.data("journal").is_dir() {
+        return Ok(None);
+    }
     let reader = stores::read_journal(settings)?;
     let mut found = None;
     stores::visit(&reader, EntryId::new(1, 1), |entry| {
@@ -80,4 +123,48 @@ pub fn in_force(settings: &Settings) -> Result<Option<Hash>, Fault> {
         true
     })?;
     Ok(found)
+}
+
+/// How the map file stands to the map in force.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// It is in force.
+    InForce,
+    /// Nothing is.
+    NoneInForce,
+    /// Another one is: its hash, and what the file has instead.
+    Other(String, String),
+}
+
+impl Standing {
+    /// Compares the file as it is now with the hash of what is in force; one that cannot be read is another one.
+    pub fn of(settings: &Settings, in_force: Option<&str>) -> Standing {
+        let Some(in_force) = in_force else { return Standing::NoneInForce };
+        let other = |file: String| Standing::Other(in_force.get(..8).unwrap_or(in_force).to_owned(), file);
+        match fs::read(&settings.map).map(|bytes| Hash::of(&bytes)) {
+            Ok(hash) if hash.to_string() == in_force => Standing::InForce,
+            Ok(hash) => other(format!("{} is #{}", settings.map.display(), hash.short())),
+            Err(error) => other(format!("{} cannot be read: {error}", settings.map.display())),
+        }
+    }
+
+    /// What a person should know of it, with the command that helps.
+    pub fn told(&self) -> Option<String> {
+        match self {
+            Standing::InForce => None,
+            Standing::NoneInForce => Some("no map is in force: lockstep activate".to_owned()),
+            Standing::Other(in_force, file) => {
+                Some(format!("the map in force is #{in_force}, and {file}: lockstep activate puts the file in force"))
+            }
+        }
+    }
+
+    /// In a word, for machines.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Standing::InForce => "in force",
+            Standing::NoneInForce => "none in force",
+            Standing::Other(..) => "another in force",
+        }
+    }
 }

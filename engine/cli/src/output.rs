@@ -102,7 +102,7 @@ fn print(line: &str) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         Err(error) => {
             complain(&format!("error: the answer cannot be written: {error}"));
-            std::process::exit(i32::from(Exit::Usage as u8));
+            std::process::exit(i32::from(Exit::Ours as u8));
         }
     }
 }

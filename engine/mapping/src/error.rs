@@ -3,7 +3,7 @@
 //! A map holds no patient's value, so a fault may quote it.
 
 use core::fmt;
-use model::words;
+use model::{TableName, words};
 
 /// A place in a file: line and column from 1, both in characters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -33,6 +33,8 @@ pub struct MapFault {
     pub reason: Box<str>,
     /// What to do about it.
     pub remedy: Box<str>,
+    /// The table that is not there, if that is what is wrong.
+    pub table: Option<TableName>,
 }
 
 impl MapFault {
@@ -64,7 +66,14 @@ impl Faults {
             place,
             reason: reason.to_string().into(),
             remedy: remedy.to_string().into(),
+            table: None,
         });
+    }
+
+    /// A table that nobody shows.
+    pub(crate) fn no_table(&mut self, place: Place, table: &TableName, remedy: impl fmt::Display) {
+        self.add(place, format!("table {table} is not captured"), remedy);
+        self.found.iter_mut().rev().take(1).for_each(|fault| fault.table = Some(table.clone()));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -113,6 +122,7 @@ mod tests {
             place: Place { line, column },
             reason: "".into(),
             remedy: "".into(),
+            table: None,
         };
         let text = "a: 1\nü: {x}\n";
         assert_eq!(&text[fault(2, 4).offset(text)..], "{x}\n");

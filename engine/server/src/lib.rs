@@ -10,7 +10,7 @@ mod views;
 
 pub use principal::{principal_of, principal_of_process};
 pub use verification::{OpenSides, Sides};
-pub use views::{answer_name, answer_names, verdict};
+pub use views::{RECOVERY, answer_name, answer_names, verdict};
 
 use model::SourcePosition;
 use runtime::Handle;

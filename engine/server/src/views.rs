@@ -69,12 +69,15 @@ fn target(seen: &TargetView) -> Value {
     })
 }
 
+/// What an engine is blocked by that folds what it had decided before.
+pub const RECOVERY: &str = "recovery is folding";
+
 fn blocked(blocked: Blocked) -> String {
     match blocked {
         Blocked::Transaction { rows } => format!("transaction of {rows} rows"),
         Blocked::EffectsAhead => "effects_ahead_max effects wait for their outcomes".to_owned(),
         Blocked::Checkpoint => "a checkpoint waits for the decisions log".to_owned(),
-        Blocked::Recovery => "recovery is folding".to_owned(),
+        Blocked::Recovery => RECOVERY.to_owned(),
     }
 }
 

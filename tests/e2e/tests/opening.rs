@@ -70,3 +70,40 @@ fn an_edited_configuration_changes_no_replay_and_another_deployment_is_refused()
     world.engine.start();
     check(&mut world);
 }
+
+#[test]
+fn a_check_says_what_the_next_run_would_meet() {
+    let _timed = Timed::new("check before a run");
+    let mut world = World::new(Shape::new(Flag::Spec));
+    world.engine.settings.data_dir = "other".to_owned();
+    world.engine.cli(&["check"]).exits(0).says("hold, but no map is in force: lockstep activate");
+    // A captured table that is gone is the source's fault, and not the map's.
+    world.cluster.run("CREATE SCHEMA aside; ALTER TABLE observation SET SCHEMA aside");
+    let missing = world.engine.cli(&["check"]).exits(4).says("the table public.observation does not exist");
+    assert!(!missing.text.contains("is not captured"), "{}", missing.text);
+    world.engine.cli(&["activate"]).exits(4).says("table public.observation is captured, and does not exist");
+    world.cluster.run("ALTER TABLE aside.observation SET SCHEMA public");
+    world.engine.settings.data_dir = "data".to_owned();
+    world.engine.cli(&["check"]).exits(0).says("ready: map, source and sink hold\n");
+    let map = std::fs::read_to_string(world.engine.folder().join("map.yaml")).unwrap();
+    world.engine.write("map.yaml", &format!("{map}# not activated\n"));
+    world.engine.cli(&["check"]).exits(0).says("hold, but the map in force is #");
+    world.engine.start();
+    load::write(&world.cluster.writer_url(), 3, 10);
+    world.engine.wait_log("lockstep activate puts the file in force");
+    world.engine.cli(&["check"]).exits(0);
+    std::fs::remove_file(world.engine.folder().join("map.yaml")).unwrap();
+    world.engine.cli(&["status"]).exits(0).says("warning    the map in force is #").says("cannot be read");
+    let status = world.engine.cli(&["status", "--json"]).exits(0).json();
+    assert_eq!(status[0]["map"]["file"], "another in force", "{status:?}");
+    world.engine.write("map.yaml", &map);
+    let status = world.engine.cli(&["status", "--json"]).exits(0).json();
+    assert_eq!(status[0]["map"]["file"], "in force", "{status:?}");
+    settled_and_stopped(&mut world);
+    world.engine.cli(&["check"]).exits(0);
+    world.cluster.wait_unused_slot();
+    world.cluster.run("SELECT pg_drop_replication_slot('lockstep_clinic')");
+    let gap = world.engine.cli(&["check", "--json"]).exits(5).says("the slot lockstep_clinic is gone").json();
+    assert!(gap[0]["cure"].as_str().is_some_and(|plan| plan.contains("is dropped and made anew")), "{gap:?}");
+    assert_eq!(world.cluster.value("SELECT count(*) FROM pg_replication_slots"), "0", "it was only looked at");
+}

@@ -11,13 +11,14 @@ use std::sync::Arc;
 /// Checks the map, says what changes, and activates it.
 pub fn run(settings: &Settings, args: &Activate, output: Output) -> Result<Exit, CliError> {
     let file = map::read(settings)?;
-    let map::Known { tables, missed } = map::known_tables(settings)?;
-    let checked = match (&missed, tables.is_empty()) {
+    let known = map::known_tables(settings)?;
+    let map::Known { tables, missed, .. } = &known;
+    let checked = match (missed, tables.is_empty()) {
         (None, false) => "source",
         (Some(_), false) => "journal",
         (_, true) => "nothing",
     };
-    if let Some(fault) = &missed {
+    if let Some(fault) = missed {
         let warning = match tables.is_empty() {
             false => "the map is checked against the tables as the journal knows them, not as the source has them now",
             true => "the map is NOT CHECKED: neither source nor journal shows a table; it is checked when they come",
@@ -25,11 +26,8 @@ pub fn run(settings: &Settings, args: &Activate, output: Output) -> Result<Exit,
         let warning = format!("{warning}: {fault}");
         output.say(json!({ "warning": warning }), || format!("warning: {warning}"));
     }
-    let compiled = if tables.is_empty() {
-        None
-    } else {
-        Some(map::compile(settings, &file, &tables).map_err(|faults| CliError::Faults(Exit::Usage, faults))?)
-    };
+    let compiled =
+        if tables.is_empty() { None } else { Some(map::compile(settings, &file, &known).map_err(map::Wrong::all)?) };
     let running = client::is_running(settings);
     let before = map::in_force(settings)?;
     if before == Some(file.hash) {
@@ -39,7 +37,7 @@ pub fn run(settings: &Settings, args: &Activate, output: Output) -> Result<Exit,
     if args.dry_run {
         say(output, before, &file, checked, None, "would be activated");
         // A rehearsal that could look at nothing has not been one.
-        return Ok(missed.filter(|_| checked == "nothing").map_or(Exit::Done, |fault| Exit::of(&fault)));
+        return Ok(missed.as_ref().filter(|_| checked == "nothing").map_or(Exit::Done, Exit::of));
     }
     let entry = if running { ask(settings, &file)? } else { append(settings, &file, compiled.as_ref())? };
     say(output, before, &file, checked, Some(&entry), "is in force");

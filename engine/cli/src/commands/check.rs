@@ -3,7 +3,7 @@
 
 use crate::{args::Check, client, config::Settings, connect, error::CliError, exit::Exit, map, output::Output, stores};
 use model::{Control, ControlAct, Entry, ResourceType};
-use ports::{Class, Clock, Fault, Journal};
+use ports::{Class, Clock, Failure, Fault, Journal, OpenFault};
 use runtime::SystemClock;
 use serde_json::json;
 use std::sync::Arc;
@@ -21,10 +21,14 @@ pub fn run(settings: &Settings, args: &Check, output: Output) -> Result<Exit, Cl
     let mut probed = None;
     client::block_on(async {
         match connect::source(settings) {
-            Ok(mut source) => match source.prerequisites().await {
-                Ok(missing) => note("source", None, missing),
-                Err(fault) => note("source", None, vec![fault]),
-            },
+            Ok(mut source) => {
+                let missing = source.prerequisites().await.unwrap_or_else(|fault| vec![fault]);
+                let asked = !missing.iter().any(|fault| fault.unreachable);
+                note("source", None, missing);
+                if asked && let Some((exit, fault)) = stopped(settings).await {
+                    note("source", Some(exit), vec![fault]);
+                }
+            }
             Err(error) => note("source", Some(error.exit()), error.into_faults()),
         }
         match connect::target(settings, &types) {
@@ -64,9 +68,24 @@ pub fn run(settings: &Settings, args: &Check, output: Output) -> Result<Exit, Cl
     }
     let worst = worst(found.iter().map(|(_, exit, _)| *exit));
     if worst == Exit::Done {
-        output.say(json!({ "result": "ready" }), || "ready: map, source and sink hold".to_owned());
+        let standing = map::Standing::of(settings, map::in_force(settings)?.map(|hash| hash.to_string()).as_deref());
+        output.say(json!({ "result": "ready", "map": standing.word() }), || {
+            let but = standing.told().map(|told| format!(", but {told}")).unwrap_or_default();
+            format!("ready: map, source and sink hold{but}")
+        });
     }
     Ok(worst)
+}
+
+/// Why the next run would stop at the source that the journal was captured from, with the plan.
+async fn stopped(settings: &Settings) -> Option<(Exit, Fault)> {
+    if !settings.data("journal").is_dir() {
+        return None;
+    }
+    match connect::goes_on(settings).await.err()? {
+        OpenFault::Fault(fault) => Some((Exit::of(&fault), fault)),
+        OpenFault::Gap { what, plan, .. } => Some((Exit::Stopped, Fault::new(Failure::Corrupt, what).cure(plan))),
+    }
 }
 
 /// What a probe found, in a line; none if nothing was tried: no place is named, or the server did not let us come so far.
@@ -118,10 +137,14 @@ fn worst(exits: impl Iterator<Item = Exit>) -> Exit {
 /// The resource types that the map writes; none while no table is known to compile it against.
 fn check_map(settings: &Settings) -> Result<Vec<ResourceType>, CliError> {
     let file = map::read(settings)?;
-    let tables = map::known_tables(settings)?.tables;
-    if tables.is_empty() {
+    let known = map::known_tables(settings)?;
+    if known.tables.is_empty() {
         return Ok(Vec::new());
     }
-    let map = map::compile(settings, &file, &tables).map_err(|faults| CliError::Faults(Exit::Usage, faults))?;
-    Ok(map.entities().iter().map(|entity| entity.resource_type.clone()).collect())
+    match map::compile(settings, &file, &known) {
+        Ok(map) => Ok(map.entities().iter().map(|entity| entity.resource_type.clone()).collect()),
+        // A captured table that is gone is told as the source's, not as the map's.
+        Err(wrong) if wrong.faults.is_empty() => Ok(Vec::new()),
+        Err(wrong) => Err(CliError::Faults(Exit::Usage, wrong.faults)),
+    }
 }

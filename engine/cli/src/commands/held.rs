@@ -28,8 +28,13 @@ pub fn run(settings: &Settings, command: &Held, output: Output) -> Result<Exit, 
 fn dry(settings: &Settings, hold: &str, answer: &str, output: Output) -> Result<(), CliError> {
     let asked = client::post(settings, "/held/fits", &json!({ "hold": hold, "answer": answer, "reason": "" }))?;
     let would = explain::answer(hold, word(&asked, "question"), answer);
-    output.say(json!({ "hold": hold, "answer": answer, "would": would }), || format!("{hold}: would {would}"));
+    output.say(json!({ "hold": hold, "answer": answer, "would": would }), || would_mean(hold, answer, would));
     Ok(())
+}
+
+/// What each answer does is a sentence of its own.
+fn would_mean(hold: &str, answer: &str, would: &str) -> String {
+    format!("{hold}: {answer} would mean: {would}")
 }
 
 /// Questions, each once, with what is held by it and what each answer does.
@@ -84,6 +89,13 @@ mod tests {
             text.contains("    recreate      make it again") && text.contains("    keep-deleted  leave it"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_an_answer_would_mean_is_a_sentence() {
+        let would = explain::answer("table:public.visit", "truncated", "expand");
+        let told = would_mean("table:public.visit", "expand", would);
+        assert!(told.starts_with("table:public.visit: expand would mean: every row that was in it counts"), "{told}");
     }
 
     #[test]

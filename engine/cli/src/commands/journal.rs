@@ -120,7 +120,7 @@ fn durable<C: Codec>(reader: &LogReader<C>, output: Output) -> Result<Exit, CliE
 }
 
 fn none(id: EntryId) -> CliError {
-    CliError::new(Exit::No, format!("{id} is not there, or not durable yet"), "lockstep journal ls")
+    CliError::new(Exit::Usage, format!("{id} is not there, or not durable yet"), "lockstep journal ls")
 }
 
 fn show_entry(settings: &Settings, id: EntryId, output: Output) -> Result<Exit, CliError> {

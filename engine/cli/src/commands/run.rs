@@ -7,10 +7,12 @@ use crate::{
     error::CliError,
     exit::Exit,
     first_start,
+    map::Standing,
     output::alarm,
     progress::Progress,
     stores,
 };
+use flow::Blocked;
 use runtime::{Ended, Engine, Handle, KillPoints, Setup, SystemClock, make_flow};
 use server::{Api, ControlSocket};
 use std::{sync::Arc, time::Duration};
@@ -107,7 +109,7 @@ async fn pipeline(
     let sides = Arc::new(move || connect::sides(&verified).map_err(CliError::into_fault));
     let api = Api { handle: handle.clone(), show: show.clone(), sides };
     let serving = tokio::spawn(socket.serve(api));
-    let telling = tokio::spawn(tell(handle.clone(), progress, show));
+    let telling = tokio::spawn(tell(settings.clone(), handle.clone(), progress, show));
     let stopping = tokio::spawn(stop_on_signal(handle));
     let ended = engine.ended().await;
     for task in [telling, stopping] {
@@ -133,9 +135,10 @@ async fn stop_on_signal(handle: Handle) {
 }
 
 /// A line every ten seconds and whenever the source or the map changes; bars for the first read.
-async fn tell(handle: Handle, mut progress: Progress, show: Show) {
+async fn tell(settings: Arc<Settings>, handle: Handle, mut progress: Progress, show: Show) {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     let (mut told, mut before, mut asked) = (tokio::time::Instant::now(), None, 0);
+    let mut compared = false;
     loop {
         ticks.tick().await;
         let Ok(status) = handle.status().await else { continue };
@@ -144,6 +147,16 @@ async fn tell(handle: Handle, mut progress: Progress, show: Show) {
             tracing::warn!(held = status.held, "a person is asked: lockstep held ls");
         }
         asked = status.held;
+        // The last activation is known once all that was decided before is folded.
+        if !compared
+            && status.blocked != Some(Blocked::Recovery)
+            && let Ok((_, hash)) = &status.map
+        {
+            compared = true;
+            if let Some(differs) = Standing::of(&settings, Some(&hash.to_string())).told() {
+                tracing::warn!("{differs}");
+            }
+        }
         let now = Some((status.source.state, status.map.as_ref().ok().map(|(_, hash)| *hash)));
         if now == before && told.elapsed() < STATUS_EVERY {
             continue;

@@ -6,6 +6,7 @@ use crate::{
     describe,
     error::CliError,
     exit::Exit,
+    map::Standing,
     output::{Output, alarm, fields},
 };
 use model::Timestamp;
@@ -13,7 +14,13 @@ use serde_json::Value;
 
 /// Asks and prints.
 pub fn run(settings: &Settings, output: Output) -> Result<Exit, CliError> {
-    let status = client::get(settings, "/status")?;
+    let mut status = client::get(settings, "/status")?;
+    // While it folds what it had decided before, an older map is in force than the last one.
+    if let Some(in_force) = status["map"]["hash"].as_str().filter(|_| status["blocked"] != server::RECOVERY) {
+        let standing = Standing::of(settings, Some(in_force));
+        status["map"]["file"] = standing.word().into();
+        status["map"]["differs"] = standing.told().into();
+    }
     let sink = settings.sink.system.as_str();
     output.say(status.clone(), || text(&status, sink));
     Ok(Exit::Done)
@@ -72,6 +79,9 @@ fn text(status: &Value, sink: &str) -> String {
         ("held", count(&status["held"], "held, a person is asked: lockstep held ls")),
         ("map", map),
     ]);
+    if let Some(differs) = status["map"]["differs"].as_str() {
+        out += &format!("warning    {differs}\n");
+    }
     for what in alarms(&status["target"]) {
         out += &format!("{}      {what}\n", alarm("ALARM"));
     }
@@ -157,8 +167,10 @@ mod tests {
             "source": { "system": "legacy", "state": "stopped", "incarnation": 1, "tables": [] }, "journal": "1:7",
             "decisions": "1:2", "parked": 0, "held": 1, "stale": 0, "accepted": 3, "unsettled": 0,
             "halts": [{ "scope": "table:public.visit", "what": "truncated" }],
+            "map": { "name": "legacy", "hash": "0123456789", "differs": "the map in force is #01234567, and m is #9" },
         });
         let text = text(&status, "cloud");
+        assert!(text.contains("warning    the map in force is #01234567, and m is"), "{text}");
         assert!(text.starts_with("legacy (stopped) ╌╳ journal 1:7 ─► decisions 1:2 ─► cloud (3 accepted"), "{text}");
         assert!(
             text.contains("STOPPED    table:public.visit: truncated") && text.contains("lockstep held ls"),

@@ -40,17 +40,37 @@ pub struct Collector {
     text: String,
     found: Vec<(Range<usize>, String, String)>,
     secret: Vec<Range<usize>>,
+    /// Part of the file is not there, for it could not be read.
+    partial: bool,
 }
 
 impl Collector {
     /// Of the file as it was named, with its text.
     pub fn new(file: &str, text: &str) -> Collector {
-        Collector { file: file.to_owned(), text: text.to_owned(), found: Vec::new(), secret: Vec::new() }
+        Collector {
+            file: file.to_owned(),
+            text: text.to_owned(),
+            found: Vec::new(),
+            secret: Vec::new(),
+            partial: false,
+        }
     }
 
     /// Notes a fault at a place.
     pub fn add(&mut self, span: Range<usize>, reason: impl Into<String>, remedy: impl Into<String>) {
         self.found.push((span, reason.into(), remedy.into()));
+    }
+
+    /// The text is not TOML: what was read of it is not all that stands in it.
+    pub fn partial(&mut self) {
+        self.partial = true;
+    }
+
+    /// Notes that something is not there; not of a text that was read in part, where it may stand all the same.
+    pub fn absent(&mut self, span: Range<usize>, reason: impl Into<String>, remedy: impl Into<String>) {
+        if !self.partial {
+            self.add(span, reason, remedy);
+        }
     }
 
     /// This part of the text is never shown.

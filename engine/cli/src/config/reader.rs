@@ -64,7 +64,7 @@ impl<'a> Section<'a> {
 
     /// Says that a key is missing.
     pub fn missing(&self, key: &str, example: &str, faults: &mut Collector) {
-        faults.add(self.span(), format!("`{}` is missing", self.named(key)), format!("add {example}"));
+        faults.absent(self.span(), format!("`{}` is missing", self.named(key)), format!("add {example}"));
     }
 
     fn wrong(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str, faults: &mut Collector) {

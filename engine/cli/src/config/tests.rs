@@ -96,3 +96,12 @@ fn a_readable_secret_file_is_a_warning() {
     let settings = parse(EXAMPLE).unwrap();
     assert!(settings.warnings.iter().any(|warning| warning.contains("chmod 600")), "{:?}", settings.warnings);
 }
+
+#[test]
+fn a_key_that_stands_twice_is_the_one_fault() {
+    for twice in ["site      = \"north\"", "data_dir  = \"data\""] {
+        let twice = EXAMPLE.lines().find(|line| line.starts_with(twice.split(' ').next().unwrap())).unwrap();
+        let found = faults(&EXAMPLE.replacen(twice, &format!("{twice}\n{twice}"), 1));
+        assert!(found.contains("not TOML: duplicate key") && found.lines().count() == 1, "{found}");
+    }
+}

@@ -92,11 +92,7 @@ pub(super) fn table<'n>(
     let schema = world.schemas.get(&name);
     if schema.is_none() {
         let remedy = did_you_mean(name.as_str(), world.schemas.keys().map(TableName::as_str));
-        faults.add(
-            node.at,
-            format!("table {name} is not captured"),
-            format!("{remedy} Else add it to the source's tables"),
-        );
+        faults.no_table(node.at, &name, format!("{remedy} Else add it to the source's tables"));
     }
     (Some(name), schema)
 }
