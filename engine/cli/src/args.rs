@@ -46,6 +46,9 @@ pub enum Command {
     #[command(after_help = "Examples:\n  lockstep init\n  lockstep init --pipeline clinic --site north")]
     Init(Init),
     /// Say everything that is missing before a run: configuration, map, source, sink
+    ///
+    /// Of a source that was captured before it also says whether the next run would go on: a gap is code 5, with its plan.
+    /// It is ready, with code 0, also where no map is in force or another one than the file's: that is said.
     #[command(
         after_help = "Examples:\n  lockstep check\n  lockstep check --probe     # also writes at the place named `probe`"
     )]
