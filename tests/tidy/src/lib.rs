@@ -12,6 +12,7 @@ pub mod length;
 pub mod licences;
 pub mod lints;
 pub mod mask;
+pub mod named;
 pub mod reading;
 pub mod reasons;
 pub mod spdx;

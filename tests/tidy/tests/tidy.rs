@@ -1,6 +1,8 @@
 //! Runs every check over this checkout. A failure lists each place with what to do instead.
 
-use lockstep_tidy::{Violation, bans, edges, heads, kinds, length, licences, lints, reading, reasons, top, tree};
+use lockstep_tidy::{
+    Violation, bans, edges, heads, kinds, length, licences, lints, named, reading, reasons, top, tree,
+};
 use std::io::Write;
 
 fn none(found: Vec<Violation>) {
@@ -85,6 +87,11 @@ fn no_code_outside_connectors_decides_by_kind() {
 #[test]
 fn the_reading_path_stays_short() {
     none(reading::check(&tree::file, tree::file("engine/ARCHITECTURE.md").is_some()));
+}
+
+#[test]
+fn what_the_architecture_names_is_there() {
+    none(named::check(&tree::file(named::PATH).expect("it is there"), &tree::file));
 }
 
 #[test]
