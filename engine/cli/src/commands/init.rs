@@ -14,10 +14,13 @@ const TEMPLATE: &str = include_str!("../../templates/lockstep.toml");
 
 /// The map that `init` writes beside it: the test clinic's, which is what the documentation speaks of.
 const MAP: &str = include_str!("../../../../schemas/maps/clinic/map.yaml");
+/// The reference of the map language; stands beside the maps.
+const MAPS: &str = include_str!("../../../../schemas/maps/README.md");
 /// Where one's own map begins; stands at its head.
 const MAP_HEAD: &str = "# A map to learn from: the tables of the test clinic. For your own database: name your tables in lockstep.toml, keep one
 # entity here (a patient is a good one), put your table, key and columns in the place of the clinic's, and let
 # `lockstep check` name line by line what does not fit. Then the next entity. `lockstep activate` puts it in force.
+# Every word, function and type: maps/README.md.
 #
 ";
 
@@ -57,6 +60,7 @@ fn told(config: &str, kept: bool) -> String {
         "wrote
   {config:22} the pipeline, commented
   maps/clinic/map.yaml   {map}
+  maps/README.md         the reference of the map language
   secrets/namespace      seeds every id: back it up, never change it
   data/                  logs and state to come
 
@@ -71,6 +75,10 @@ next
 fn write_map(path: &Path) -> io::Result<()> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir)?;
+        let maps = dir.parent().unwrap_or(dir).join("README.md");
+        if !maps.exists() {
+            write_new(&maps, MAPS, 0o644)?;
+        }
     }
     write_new(path, &format!("{MAP_HEAD}{MAP}"), 0o644)
 }

@@ -4,5 +4,6 @@ mod fixture;
 mod functions;
 mod golden;
 mod laws;
+mod readme;
 mod shapes;
 mod wrong;
