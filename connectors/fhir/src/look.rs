@@ -1,6 +1,8 @@
 //! The idle heartbeat (J35): does the server answer, does it let us in, and is what we wrote last still what stands?
 //!
-//! Reads one resource, and its history only where another version stands than the one we know. Writes nothing.
+//! Reads one resource, its history only where another version stands than the one we know, and our own version by its
+//! number only where that history does not list it: a server may count a history once and leave out the oldest for a while
+//! (HAPI), and that a target went back in time is an alarm that stays. Writes nothing.
 
 use crate::{error::Error, request, sink::FhirSink};
 use model::ResourceType;
@@ -27,7 +29,12 @@ impl FhirSink {
             // Nothing where a version was is what any other path of any other server says too.
             self.reader().at_home().await?;
         }
-        Ok(judge(&written, &versions, profile))
+        let listed = versions.is_empty() || versions.iter().any(|version| is_ours(&written, version, profile));
+        let own = match profile.history {
+            History::Instance if !listed => self.reader().version_at(&path, &written.version).await?,
+            History::Instance | History::None => None,
+        };
+        Ok(judge(&written, &versions, own.as_ref(), profile))
     }
 
     /// A read of what does not exist: the answer says whether we are let in, and shows nobody's data.
@@ -42,17 +49,19 @@ impl FhirSink {
     }
 }
 
-/// What the versions say, newest first, down to ours where it is among them.
-fn judge(written: &Written, versions: &[Version], profile: &Profile) -> Look {
+/// What the versions say, newest first, down to ours where it is among them. `own` is what stands at our version's number
+/// where it is not.
+fn judge(written: &Written, versions: &[Version], own: Option<&Version>, profile: &Profile) -> Look {
     let Some(top) = versions.first() else {
         return if written.exists { Look::Gone(None) } else { Look::Ours };
     };
     let stands = top.version.clone();
     let number = |version: &str| version.parse::<u64>().ok();
     let smaller = profile.version_ids == VersionIds::Numbers && number(&top.version) < number(&written.version);
+    let unlisted = own.is_some_and(|own| is_ours(written, own, profile));
     match versions.iter().position(|version| is_ours(written, version, profile)) {
         Some(0) => Look::Ours,
-        None if smaller || profile.history == History::Instance => Look::Behind(stands),
+        None if !unlisted && (smaller || profile.history == History::Instance) => Look::Behind(stands),
         Some(_) | None if top.body.is_none() => Look::Gone(Some(stands)),
         Some(_) | None => Look::Foreign(stands),
     }
@@ -101,17 +110,27 @@ mod tests {
             (vec![theirs("3")], Look::Behind("3".into())),
             (vec![theirs("9")], Look::Behind("9".into())),
         ] {
-            assert_eq!(judge(&known, &versions, &profile), expected);
+            assert_eq!(judge(&known, &versions, None, &profile), expected);
         }
-        assert_eq!(judge(&written("4", false), &[], &profile), Look::Ours);
-        assert_eq!(judge(&written("4", false), &[deletion("4")], &profile), Look::Ours);
-        assert_eq!(judge(&written("4", false), &[theirs("5"), deletion("4")], &profile), Look::Foreign("5".into()));
+        assert_eq!(judge(&written("4", false), &[], None, &profile), Look::Ours);
+        assert_eq!(judge(&written("4", false), &[deletion("4")], None, &profile), Look::Ours);
+        assert_eq!(
+            judge(&written("4", false), &[theirs("5"), deletion("4")], None, &profile),
+            Look::Foreign("5".into())
+        );
+        // A history that leaves out its oldest versions proves nothing against ours, if it is there by its number.
+        assert_eq!(judge(&known, &[theirs("5"), theirs("4")], Some(&ours()), &profile), Look::Foreign("5".into()));
+        assert_eq!(judge(&known, &[deletion("5")], Some(&ours()), &profile), Look::Gone(Some("5".into())));
+        assert_eq!(judge(&known, &[theirs("5")], Some(&theirs("3")), &profile), Look::Behind("5".into()));
+        assert_eq!(judge(&known, &[theirs("5")], Some(&deletion("3")), &profile), Look::Behind("5".into()));
+        let gone = written("4", false);
+        assert_eq!(judge(&gone, &[theirs("5")], Some(&deletion("4")), &profile), Look::Foreign("5".into()));
         // Without a history a greater version, or another opaque one, can only be called foreign.
         profile.history = History::None;
-        assert_eq!(judge(&known, &[theirs("9")], &profile), Look::Foreign("9".into()));
-        assert_eq!(judge(&known, &[theirs("2")], &profile), Look::Behind("2".into()));
+        assert_eq!(judge(&known, &[theirs("9")], None, &profile), Look::Foreign("9".into()));
+        assert_eq!(judge(&known, &[theirs("2")], None, &profile), Look::Behind("2".into()));
         profile.version_ids = VersionIds::Opaque;
-        assert_eq!(judge(&known, &[theirs("2")], &profile), Look::Foreign("2".into()));
-        assert_eq!(judge(&known, &[deletion("x")], &profile), Look::Gone(Some("x".into())));
+        assert_eq!(judge(&known, &[theirs("2")], None, &profile), Look::Foreign("2".into()));
+        assert_eq!(judge(&known, &[deletion("x")], None, &profile), Look::Gone(Some("x".into())));
     }
 }

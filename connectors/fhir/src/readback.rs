@@ -79,6 +79,19 @@ impl Reader<'_> {
         }
     }
 
+    /// What stands at `path` under this version's number, whatever came on top; none where the server knows no such version.
+    pub(crate) async fn version_at(&self, path: &str, version: &str) -> Result<Option<Version>, Error> {
+        let answer = self.client.call(self.requests.version(path, version)).await?;
+        match answer.status {
+            404 => Ok(None),
+            410 => Ok(Some(Version { version: version.into(), request: None, body: None })),
+            _ => {
+                let body = expect_ok(answer, "reading a version")?.json()?;
+                Ok(Some(Version { version: version.into(), request: self.stamp(&body), body: Some(body) }))
+            }
+        }
+    }
+
     /// Whether a FHIR server answers at `base_url`: only then does "not there" say something about a resource.
     pub(crate) async fn at_home(&self) -> Result<(), Error> {
         let answer = expect_ok(self.client.call(self.requests.metadata()).await?, "looking for the server itself");

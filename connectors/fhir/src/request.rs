@@ -106,6 +106,11 @@ impl Requests {
         self.get(format!("{}/{path}", self.base_text))
     }
 
+    /// One version of a resource, by its number.
+    pub(crate) fn version(&self, path: &str, version: &str) -> Call {
+        self.get(format!("{}/{path}/_history/{version}", self.base_text))
+    }
+
     /// The first page of an instance's history, newest first. HAPI counts a history once, keeps the count for a minute and
     /// shows no more versions than that, so that the oldest are missing (its issue 7897; measured); it does not count
     /// where a time is named, so the beginning of time is.

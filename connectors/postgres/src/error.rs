@@ -4,6 +4,7 @@
 //! code, and `DETAIL` is never shown.
 
 use crate::pgoutput::Malformed;
+use model::TableName;
 use ports::{Failure, Fault};
 
 /// An error of the connector.
@@ -55,8 +56,13 @@ pub enum Error {
     #[error(transparent)]
     Row(#[from] schemas::RowError),
     /// What is published changed, or tables did without the log telling: they are read again.
-    #[error("{0}; what changed meanwhile is in no log, so it is read again")]
-    Republished(String),
+    #[error("{what}; what changed meanwhile is in no log, so it is read again")]
+    Republished {
+        /// What happened.
+        what: String,
+        /// The table, if it is one alone.
+        table: Option<TableName>,
+    },
     /// Something a person must change.
     #[error("{what}")]
     Wrong {
@@ -106,7 +112,9 @@ impl Error {
     /// What it means for the source.
     pub fn failure(&self) -> Failure {
         match self {
-            Error::Unreachable { .. } | Error::Closed | Error::Silent(_) | Error::Republished(_) => Failure::Transient,
+            Error::Unreachable { .. } | Error::Closed | Error::Silent(_) | Error::Republished { .. } => {
+                Failure::Transient
+            }
             Error::Tls { .. } | Error::Login(_) | Error::Wrong { .. } => Failure::Misconfigured,
             Error::Malformed(_) | Error::Protocol(_) | Error::Row(_) => Failure::Misconfigured,
             Error::Server { code, .. } => match code.get(..2).unwrap_or_default() {
@@ -128,7 +136,7 @@ impl Error {
     fn cure(&self) -> String {
         match self {
             Error::Unreachable { .. } => "is the server up, and do host and port of `url` lead to it?".to_owned(),
-            Error::Closed | Error::Silent(_) | Error::Republished(_) => String::new(),
+            Error::Closed | Error::Silent(_) | Error::Republished { .. } => String::new(),
             Error::Tls { .. } => "check `sslmode` and `ca_file`; sslmode=disable is for this machine only".to_owned(),
             Error::Login(_) => "check `password`".to_owned(),
             Error::Malformed(_) | Error::Protocol(_) | Error::Row(_) => {
@@ -152,6 +160,11 @@ impl Error {
 impl From<Error> for Fault {
     fn from(error: Error) -> Fault {
         let fault = Fault::new(error.failure(), error.to_string()).cure(error.cure());
+        let table = match &error {
+            Error::Republished { table, .. } => table.clone(),
+            _ => None,
+        };
+        let fault = fault.table(table);
         if error.unreachable() { fault.unreachable() } else { fault }
     }
 }

@@ -263,16 +263,22 @@ impl Watch {
 async fn look(sql: &Sql, options: &Options, recorded: &Published, stopped: &Stopped) -> Result<Option<Error>, Error> {
     let differs = recorded.differs(&Published::read(sql, options).await?);
     if !differs.is_empty() {
-        return Ok(Some(Error::Republished(said(&differs))));
+        return Ok(Some(Error::Republished { what: said(&differs), table: alone(differs.keys()) }));
     }
     if stopped.is_empty() {
         return Ok(None);
     }
     let known = stopped.keys().cloned().collect();
     let now = prerequisites::blocking(sql, options, &known).await?;
-    let mended: Vec<&str> =
-        stopped.keys().filter(|table| !now.tables.contains_key(*table)).map(TableName::as_str).collect();
-    Ok((!mended.is_empty()).then(|| Error::Republished(format!("{}: it can be captured again", mended.join(", ")))))
+    let mended: Vec<&TableName> = stopped.keys().filter(|table| !now.tables.contains_key(*table)).collect();
+    let names: Vec<&str> = mended.iter().map(|table| table.as_str()).collect();
+    let what = || format!("{}: it can be captured again", names.join(", "));
+    Ok((!mended.is_empty()).then(|| Error::Republished { what: what(), table: alone(mended.into_iter()) }))
+}
+
+/// The one table, if there is one.
+fn alone<'t>(mut tables: impl Iterator<Item = &'t TableName>) -> Option<TableName> {
+    tables.next().filter(|_| tables.next().is_none()).cloned()
 }
 
 /// In words, all of it.

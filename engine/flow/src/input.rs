@@ -151,6 +151,8 @@ pub enum FlowOutput {
         scope: Scope,
         /// What happened, and the plan; empty when it goes on.
         what: String,
+        /// It goes on by itself, and this is what it is about.
+        mends: Option<Scope>,
     },
     /// There is more to do at once: send `Tick`.
     Again,

@@ -51,7 +51,9 @@ impl Flow {
                 let wait = (REOPEN_MIN_MS << (self.ingest.failures + slow).min(16)).min(REOPEN_MAX_MS);
                 self.ingest.failures += 1;
                 self.ingest.reopen_at = Some(Timestamp(now.0 + wait * 1_000));
-                self.halt(scope, fault.to_string(), out);
+                let mends = (fault.failure == Failure::Transient && !fault.unreachable)
+                    .then(|| fault.table.clone().map_or_else(|| scope.clone(), Scope::Table));
+                self.wait(scope, fault.to_string(), mends, out);
                 if self.ingest.captures == 0 {
                     self.void_open(out);
                 }

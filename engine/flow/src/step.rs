@@ -342,11 +342,12 @@ impl Flow {
         out: &mut Vec<FlowOutput>,
     ) {
         let failed = self.deliver.fault.is_some();
-        let done = self.deliver.replied(now, unit, effect, reply);
         let scope = Scope::Sink(self.deliver.system.clone());
+        let mends = reply.asks_for_patience().then(|| scope.clone());
+        let done = self.deliver.replied(now, unit, effect, reply);
         if let (false, Some(fault)) = (failed, &self.deliver.fault) {
             let what = fault.to_string();
-            self.halt(scope, what, out);
+            self.wait(scope, what, mends, out);
         } else if done.as_ref().is_some_and(|done| done.recovered) {
             self.go_on(scope, out);
         }
@@ -408,16 +409,21 @@ impl Flow {
 
     /// Stops a part, once, and says so.
     pub(crate) fn halt(&mut self, scope: Scope, what: String, out: &mut Vec<FlowOutput>) {
+        self.wait(scope, what, None, out);
+    }
+
+    /// Stops a part that goes on by itself, if `mends` says what that is about.
+    pub(crate) fn wait(&mut self, scope: Scope, what: String, mends: Option<Scope>, out: &mut Vec<FlowOutput>) {
         if self.halts.get(&scope) != Some(&what) {
             self.halts.insert(scope.clone(), what.clone());
-            out.push(FlowOutput::Halted { scope, what });
+            out.push(FlowOutput::Halted { scope, what, mends });
         }
     }
 
     /// A part goes on.
     pub(crate) fn go_on(&mut self, scope: Scope, out: &mut Vec<FlowOutput>) {
         if self.halts.remove(&scope).is_some() {
-            out.push(FlowOutput::Halted { scope, what: String::new() });
+            out.push(FlowOutput::Halted { scope, what: String::new(), mends: None });
         }
     }
 
@@ -456,7 +462,8 @@ impl Flow {
         all.into_iter().map(|(scope, what)| Halt { scope, what }).collect()
     }
 
-    pub(crate) fn is_live(&self) -> bool {
+    /// Whether the logs are folded to their ends: only then something is decided, sent or captured.
+    pub fn is_live(&self) -> bool {
         self.stage == Stage::Live
     }
 

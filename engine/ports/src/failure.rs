@@ -1,5 +1,6 @@
 //! The four kinds of failure, and a fault that names the next act.
 
+use model::TableName;
 use std::fmt;
 
 /// What a failure means for whoever meets it.
@@ -26,18 +27,27 @@ pub struct Fault {
     pub cure: String,
     /// Whether the peer could not be reached at all (exit code 3).
     pub unreachable: bool,
+    /// The one table that it is about, if it is about one.
+    pub table: Option<TableName>,
 }
 
 impl Fault {
     /// A fault of this kind.
     pub fn new(failure: Failure, what: impl Into<String>) -> Fault {
-        Fault { failure, what: what.into(), cure: String::new(), unreachable: false }
+        Fault { failure, what: what.into(), cure: String::new(), unreachable: false, table: None }
     }
 
     /// Adds what a person can do.
     #[must_use]
     pub fn cure(mut self, cure: impl Into<String>) -> Fault {
         self.cure = cure.into();
+        self
+    }
+
+    /// Says which table it is about.
+    #[must_use]
+    pub fn table(mut self, table: Option<TableName>) -> Fault {
+        self.table = table;
         self
     }
 

@@ -105,6 +105,13 @@ pub enum SinkReply {
     Failed(Fault),
 }
 
+impl SinkReply {
+    /// Whether the target answered that it wants to be asked later: nothing is wrong, and nobody is needed.
+    pub fn asks_for_patience(&self) -> bool {
+        matches!(self, SinkReply::NotApplied { why: NotApplied::Busy, retry_after_ms: Some(_), .. })
+    }
+}
+
 /// What keeps a request from being applied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NotApplied {

@@ -10,6 +10,8 @@ pub trait Core: Send {
     fn step(&mut self, now: Timestamp, input: FlowInput, state: &mut dyn StateTxn) -> Vec<FlowOutput>;
     /// Whether captured entries are welcome.
     fn wants_capture(&self) -> bool;
+    /// Whether the logs are folded to their ends.
+    fn is_live(&self) -> bool;
     /// When `Tick` is wanted, at the latest.
     fn next_wakeup(&self) -> Option<Timestamp>;
     /// The input that is being decided.
@@ -38,6 +40,10 @@ impl Core for flow::Flow {
 
     fn wants_capture(&self) -> bool {
         flow::Flow::wants_capture(self)
+    }
+
+    fn is_live(&self) -> bool {
+        flow::Flow::is_live(self)
     }
 
     fn next_wakeup(&self) -> Option<Timestamp> {

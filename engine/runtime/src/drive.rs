@@ -8,6 +8,7 @@ use crate::{
     clock::{after, until},
     core::Core,
     ended::{LifeEnded, in_step},
+    halts::{Halts, Line},
     handle::{ActRequest, FenceRequest, FencedView, Notices},
     heartbeat::Heartbeat,
     inbox::{Inbox, Message},
@@ -16,7 +17,7 @@ use crate::{
     log_task::LogRequest,
     source_task::{Reading, SourceCommand},
 };
-use flow::{FlowInput, FlowOutput, Scope};
+use flow::{FlowInput, FlowOutput};
 use model::{EntryId, Log, Timestamp};
 use ports::{Clock, Fault, SendRequest, Sink, StateStore};
 use std::{
@@ -58,6 +59,7 @@ pub(crate) struct Driver {
     pub overlay_bytes_max: usize,
     pub requests: JoinSet<()>,
     pub heartbeat: Heartbeat,
+    pub halts: Halts,
     pub acts: BTreeMap<u64, oneshot::Sender<Result<EntryId, Fault>>>,
     pub fences: BTreeMap<u64, oneshot::Sender<Result<FencedView, Fault>>>,
     pub next_token: u64,
@@ -129,12 +131,15 @@ impl Driver {
     fn next(&mut self) -> Next {
         let now = self.clock.now();
         while self.requests.try_join_next().is_some() {}
+        if !self.halts.is_empty() {
+            self.halts.due(now, self.core.is_live()).iter().for_each(Line::log);
+        }
         if let Some(next) = self.stop_step(now) {
             return next;
         }
-        if self.stopping.is_none() && self.heartbeat.is_due(now) {
-            let written = self.core.last_written(self.store.txn());
-            self.heartbeat.look(written, self.sink.clone(), self.inbox.clone(), &self.tokio);
+        if self.stopping.is_none() {
+            let (core, state) = (self.core.as_ref(), self.store.txn());
+            self.heartbeat.look(now, core, state, &self.sink, &self.inbox, &self.tokio);
         }
         if !self.since.asked && self.checkpoint_due(now) {
             self.since.asked = true;
@@ -281,7 +286,11 @@ impl Driver {
                     drop(told);
                 }
             }
-            FlowOutput::Halted { scope, what } => tell(&scope, &what),
+            FlowOutput::Halted { scope, what, mends } => {
+                if let Some(line) = self.halts.heard(self.clock.now(), scope, what, mends) {
+                    line.log();
+                }
+            }
             FlowOutput::Again => self.again = true,
             FlowOutput::Corrupt(fault) => return Err(LifeEnded::Failed(fault)),
         }
@@ -367,26 +376,5 @@ impl Driver {
             return Some(Next::Step(FlowInput::CheckpointDue));
         }
         None
-    }
-}
-
-/// Says that a part stopped or goes on; the flow's texts hold no patient's value.
-fn tell(scope: &Scope, what: &str) {
-    let scope = scope_name(scope);
-    if what.is_empty() {
-        tracing::info!(scope, "goes on");
-    } else {
-        tracing::error!(scope, "stopped: {what}");
-    }
-}
-
-/// A scope for people: `source:legacy`.
-pub fn scope_name(scope: &Scope) -> String {
-    match scope {
-        Scope::Source(system) => format!("source:{system}"),
-        Scope::Sink(system) => format!("sink:{system}"),
-        Scope::Table(table) => format!("table:{table}"),
-        Scope::Entity(entity) => format!("entity:{entity}"),
-        Scope::Map => "map".to_owned(),
     }
 }

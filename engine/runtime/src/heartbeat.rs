@@ -1,26 +1,34 @@
 //! The idle heartbeat of the target (J35): when no request was answered for a while, the unit that was written last is read.
 //!
 //! * Nothing is written, and nothing that is found reaches an entry, a decision or a hash (J34): it is told to people.
+//! * What was written last is known when the journal is folded. A look before that has nothing to compare, so the next one
+//!   comes as soon as there is something, not an interval later.
 //! * A verdict counts only if the unit stands in the ledger as it stood when we asked: meanwhile a write of ours may have
 //!   moved it.
 
 use crate::{
     clock::after,
+    core::Core,
     inbox::{Inbox, Message},
 };
 use model::{SystemId, Timestamp};
-use ports::{Fault, Look, NotApplied, Sink, SinkReply, Written};
+use ports::{Fault, Look, NotApplied, Sink, SinkReply, StateTxn, Written};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::task::AbortHandle;
 
+/// Where a look had nothing to compare: how often it is asked whether there is something now.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
 /// What a look found, in words that hold no patient's value.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Looked {
     /// What was looked at; none where there was nothing to compare.
     pub written: Option<Written>,
+    /// The journal was being folded when we asked, so that nobody knew yet what was written last.
+    pub folding: bool,
     /// What stands there, or why nobody can say.
     pub found: Result<Look, Fault>,
 }
@@ -128,7 +136,14 @@ impl Looked {
             None => ("nothing".to_owned(), "-"),
         };
         match &self.found {
-            Ok(Look::Answered) => "it lets us in; nothing was there to compare".to_owned(),
+            Ok(Look::Answered) if self.folding => {
+                "it lets us in; what was written last is not known before the journal is folded, then it is looked at"
+                    .to_owned()
+            }
+            Ok(Look::Answered) => {
+                "it lets us in; nothing was there to compare: nothing was written yet, or the last write is under way"
+                    .to_owned()
+            }
             Ok(Look::Ours) => format!("{unit} stands at version {version}, as we know it"),
             Ok(Look::Foreign(stands)) => {
                 format!("{unit} stands at version {stands}, and we know version {version}: somebody else wrote it")
@@ -166,31 +181,63 @@ pub(crate) struct Heartbeat {
     /// The last answer or look.
     last: Timestamp,
     looking: Option<AbortHandle>,
+    /// The last look had nothing to compare.
+    blind: Option<Blind>,
+}
+
+/// A look that had nothing to compare.
+struct Blind {
+    folding: bool,
+    asked: Timestamp,
 }
 
 impl Heartbeat {
     /// The first look is due at once.
     pub(crate) fn new(target: Arc<Target>) -> Heartbeat {
-        Heartbeat { target, last: Timestamp(0), looking: None }
+        Heartbeat { target, last: Timestamp(0), looking: None, blind: None }
     }
 
-    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+    /// Whether to look now: after a while without an answer, when the fold has caught up, and when something can be
+    /// compared for the first time.
+    fn is_due(&mut self, now: Timestamp, live: bool, known: impl FnOnce() -> bool) -> bool {
+        if self.looking.is_some() {
+            return false;
+        }
         let every = Duration::from_secs(u64::from(self.target.heartbeat_seconds));
         // A clock that was set back does not silence it.
-        self.looking.is_none() && (now >= after(self.last, every) || now < self.last)
+        if now >= after(self.last, every) || now < self.last {
+            return true;
+        }
+        match &mut self.blind {
+            Some(blind) if live && blind.folding => true,
+            Some(blind) if live && now >= after(blind.asked, ASK_AGAIN) => {
+                blind.asked = now;
+                known()
+            }
+            Some(_) | None => false,
+        }
     }
 
-    /// Looks, on a task of its own.
+    /// Looks if it is time, on a task of its own.
     pub(crate) fn look(
         &mut self,
-        written: Option<Written>,
-        sink: Arc<dyn Sink>,
-        inbox: Arc<Inbox>,
+        now: Timestamp,
+        core: &dyn Core,
+        state: &dyn StateTxn,
+        sink: &Arc<dyn Sink>,
+        inbox: &Arc<Inbox>,
         tokio: &tokio::runtime::Handle,
     ) {
+        let live = core.is_live();
+        if !self.is_due(now, live, || core.last_written(state).is_some()) {
+            return;
+        }
+        let (written, folding) = (core.last_written(state), !live);
+        self.blind = written.is_none().then_some(Blind { folding, asked: now });
+        let (sink, inbox) = (sink.clone(), inbox.clone());
         let task = tokio.spawn(async move {
             let found = sink.look(written.clone()).await;
-            inbox.push(Message::Looked(Looked { written, found }));
+            inbox.push(Message::Looked(Looked { written, folding, found }));
         });
         self.looking = Some(task.abort_handle());
     }
@@ -199,7 +246,7 @@ impl Heartbeat {
     pub(crate) fn looked(&mut self, now: Timestamp, mut looked: Looked, current: Option<&Written>) {
         (self.looking, self.last) = (None, now);
         if looked.found.is_ok() && looked.written.as_ref() != current {
-            looked = Looked { written: None, found: Ok(Look::Answered) };
+            looked = Looked { written: None, found: Ok(Look::Answered), ..looked };
         }
         self.target.looked(now, looked);
     }
@@ -222,5 +269,32 @@ impl Heartbeat {
         if let Some(looking) = self.looking.take() {
             looking.abort();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_compared_while_the_journal_was_folded_is_looked_at_as_soon_as_it_is() {
+        let at = |seconds: i64| Timestamp(seconds * 1_000_000);
+        let system = SystemId::from("cloud");
+        let target = Arc::new(Target { system, heartbeat_seconds: 600, known: Mutex::default() });
+        let mut heartbeat = Heartbeat::new(target.clone());
+        assert!(heartbeat.is_due(at(1_000), false, || false), "the first look is due at once");
+        heartbeat.blind = Some(Blind { folding: true, asked: at(1_000) });
+        let folding = Looked { written: None, folding: true, found: Ok(Look::Answered) };
+        heartbeat.looked(at(1_000), folding.clone(), None);
+        assert!(!heartbeat.is_due(at(1_030), false, || false), "there is still nothing to compare");
+        assert!(heartbeat.is_due(at(1_031), true, || false), "the fold has caught up");
+        heartbeat.blind = Some(Blind { folding: false, asked: at(1_031) });
+        let nothing = Looked { folding: false, ..folding.clone() };
+        heartbeat.looked(at(1_031), nothing.clone(), None);
+        assert!(!heartbeat.is_due(at(1_040), true, || false), "nothing was written");
+        assert!(heartbeat.is_due(at(1_042), true, || true), "something is known to be written");
+        heartbeat.blind = None;
+        assert!(!heartbeat.is_due(at(1_043), true, || true), "it was compared: the next look is an interval later");
+        assert!(folding.what().contains("folded") && !nothing.what().contains("folded"));
     }
 }

@@ -12,6 +12,7 @@ pub mod core;
 mod drive;
 mod ended;
 mod engine;
+mod halts;
 mod handle;
 mod heartbeat;
 mod inbox;
@@ -23,9 +24,9 @@ mod source_task;
 
 pub use clock::SystemClock;
 pub use core::{Core, MakeCore, make_flow};
-pub use drive::scope_name;
 pub use ended::{Ended, install_panic_hook};
 pub use engine::{Engine, OpenStores, Setup, Stores};
+pub use halts::scope_name;
 pub use handle::{FencedView, Handle};
 pub use heartbeat::{Looked, TargetView};
 pub use kill::{KILL_AT, KillPoints};

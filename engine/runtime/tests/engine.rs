@@ -440,6 +440,9 @@ impl Core for Panics {
     fn wants_capture(&self) -> bool {
         false
     }
+    fn is_live(&self) -> bool {
+        true
+    }
     fn next_wakeup(&self) -> Option<Timestamp> {
         None
     }

@@ -34,6 +34,9 @@ impl Core for Answers {
     fn wants_capture(&self) -> bool {
         false
     }
+    fn is_live(&self) -> bool {
+        true
+    }
     fn next_wakeup(&self) -> Option<Timestamp> {
         None
     }

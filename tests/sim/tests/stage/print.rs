@@ -119,7 +119,7 @@ impl Names {
                 vec![line("answer", &text)]
             }
             FlowOutput::Fenced { .. } => vec![line("fenced", "")],
-            FlowOutput::Halted { scope, what } => {
+            FlowOutput::Halted { scope, what, .. } => {
                 let scope = match scope {
                     Scope::Source(name) | Scope::Sink(name) => name.to_string(),
                     Scope::Table(name) => name.to_string(),
