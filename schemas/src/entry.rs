@@ -9,8 +9,9 @@ use crate::{
     wire_record, wire_symbols, wire_union,
 };
 use model::{
-    Acked, Activated, Answer, Bound, Chunk, CommitEnd, Control, ControlAct, Deployment, Entry, Fingerprint, Header,
-    Journaled, Kind, Outcome, PinnedLimits, Pins, Principal, RowChange, RowEntry, SnapshotMark,
+    Acked, Activated, Answer, Author, Bound, Captured, Chunk, CommitEnd, Control, ControlAct, Deployment, Entry,
+    Fingerprint, Header, Journaled, Kind, Outcome, PinnedLimits, Pins, Principal, ResourceEntry, RowChange, RowEntry,
+    SnapshotMark,
 };
 
 /// The Avro schema of a journaled entry.
@@ -61,7 +62,7 @@ wire_union!(Entry {
     5 Commit { source, incarnation, position, commit },
     6 Schema { source, incarnation, position, fingerprint, schema },
     7 Truncate { source, incarnation, position, tables },
-    8 Resource { system, unit, version, deleted, body },
+    8 Resource(resource),
     9 Message { source, incarnation, position, prefix, content },
     10 Heartbeat { source, incarnation, position },
     11 Acked(acked),
@@ -97,7 +98,7 @@ wire_record!(PinnedLimits {
 
 wire_record!(Chunk { source, incarnation, schema, number, key_from, key_to, rows, low, high });
 
-wire_record!(RowEntry { source, incarnation, position, schema, change, commit });
+wire_record!(RowEntry { source, incarnation, position, schema, change, commit, author });
 
 wire_union!(RowChange {
     0 Insert(row),
@@ -105,7 +106,13 @@ wire_union!(RowChange {
     2 Delete { before },
 });
 
-wire_record!(CommitEnd { end, count, transaction, committed_at });
+wire_record!(CommitEnd { end, count, transaction, committed_at, partitions });
+
+wire_record!(ResourceEntry { system, unit, version, deleted, body, author, stamp, captured });
+
+wire_record!(Captured { incarnation, position });
+
+wire_symbols!(Author { Human, Engine, System, Derived });
 
 wire_record!(Acked { system, unit, effect, attempts, outcome });
 

@@ -7,8 +7,8 @@ use crate::{
     wire_record, wire_symbols, wire_union,
 };
 use model::{
-    Base, Cite, Decided, Decision, Effect, FieldChange, Fingerprint, Header, Loser, Mark, Means, Presence, Record,
-    Recorded, Rule, Verdict, Waiting, Write,
+    Aggregate, Base, Cite, Decided, Decision, Effect, EffectGroup, FieldChange, Fingerprint, Header, Loser, Mark,
+    Means, Presence, Record, Recorded, Rule, Verdict, Waiting, Write,
 };
 
 /// The Avro schema of a record.
@@ -45,6 +45,7 @@ wire_record!(Mark { cause, entity, key });
 wire_record!(Decision {
     unit,
     entity,
+    aggregate,
     n,
     fields,
     foreign,
@@ -52,6 +53,7 @@ wire_record!(Decision {
     base,
     effect,
     cites,
+    author,
     rule,
     trace,
     losers,
@@ -95,6 +97,10 @@ wire_union!(Presence {
     2 Deleted(means),
 });
 
-wire_record!(Effect { id, system, unit, n, base, body, write });
+wire_record!(Effect { id, system, unit, generation, n, base, body, write, group });
+
+wire_record!(EffectGroup { first, members });
+
+wire_record!(Aggregate { kind, subject });
 
 wire_symbols!(Write { Put, Delete });

@@ -59,7 +59,7 @@ impl Batch {
     /// A row that is not pushed yet: the next message says whether it is alone.
     pub(crate) fn make_row(&self, position: SourcePosition, plan: &Plan, change: RowChange) -> RowEntry {
         let (source, incarnation) = self.origin();
-        RowEntry { source, incarnation, position, schema: plan.fingerprint(), change, commit: None }
+        RowEntry { source, incarnation, position, schema: plan.fingerprint(), change, commit: None, author: None }
     }
 
     pub(crate) fn row(&mut self, row: RowEntry) {

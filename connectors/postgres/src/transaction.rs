@@ -63,7 +63,8 @@ impl Transaction {
         }
         let position = self.next_position()?;
         let transaction = self.xid.to_string().into();
-        let close = CommitEnd { end: end.position(), count: self.rows, transaction, committed_at: at };
+        let (end, count, partitions) = (end.position(), self.rows, Vec::new());
+        let close = CommitEnd { end, count, transaction, committed_at: at, partitions };
         match self.held.take() {
             Some(row) if self.rows == 1 && !self.others => batch.row(RowEntry { commit: Some(close), ..row }),
             held => {

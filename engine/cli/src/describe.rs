@@ -3,8 +3,8 @@
 use crate::connect::Show;
 use jiff::Timestamp as Jiff;
 use model::{
-    Activated, Base, Cell, ControlAct, Decided, Decision, Entry, Fingerprint, Outcome, Record, Row, RowChange, RowKey,
-    SnapshotMark, SourcePosition, Timestamp, Write,
+    Activated, Aggregate, Author, Base, Cell, ControlAct, Decided, Decision, EffectGroup, Entry, Fingerprint, Outcome,
+    Record, ResourceEntry, Row, RowChange, RowKey, SnapshotMark, SourcePosition, Timestamp, Write,
 };
 use schemas::Plan;
 use std::{collections::BTreeMap, sync::Arc};
@@ -101,8 +101,8 @@ impl Words {
                     RowChange::Delete { before } => ("delete", before),
                 };
                 let commit = row.commit.as_ref().map(|commit| format!(", commit end {}", (self.show)(&commit.end)));
-                let shown = self.row_of(row.schema, shown);
-                ("Row", Some(row.position), format!("{what} {shown}{}", commit.unwrap_or_default()))
+                let (shown, by) = (self.row_of(row.schema, shown), author(row.author));
+                ("Row", Some(row.position), format!("{what} {shown}{}{by}", commit.unwrap_or_default()))
             }
             Entry::Commit { position, commit, .. } => {
                 let (end, at) = ((self.show)(&commit.end), time(commit.committed_at));
@@ -146,10 +146,7 @@ impl Words {
 
     fn rest(&self, entry: &Entry) -> (&'static str, Option<SourcePosition>, String) {
         let (kind, what) = match entry {
-            Entry::Resource { unit, version, deleted, .. } => {
-                let what = if *deleted { "deletion" } else { "content" };
-                ("Resource", format!("{unit} version {version}, {what} of somebody else"))
-            }
+            Entry::Resource(found) => ("Resource", resource(found)),
             Entry::Acked(acked) => {
                 ("Acked", format!("effect {} {}, {} attempts", acked.effect, outcome(&acked.outcome), acked.attempts))
             }
@@ -216,9 +213,8 @@ fn system(entry: &Entry) -> Option<String> {
     Some(match entry {
         Entry::Acked(acked) => acked.system.to_string(),
         Entry::Bound(bound) => bound.system.to_string(),
-        Entry::Resource { system, .. } | Entry::Sending { system, .. } | Entry::Unbound { system, .. } => {
-            system.to_string()
-        }
+        Entry::Resource(found) => found.system.to_string(),
+        Entry::Sending { system, .. } | Entry::Unbound { system, .. } => system.to_string(),
         Entry::Void { source, .. } => source.to_string(),
         _ => return None,
     })
@@ -235,17 +231,31 @@ fn activation(activated: &Activated) -> String {
     )
 }
 
+fn resource(found: &ResourceEntry) -> String {
+    let what = if found.deleted { "deletion" } else { "content" };
+    let stamp = found.stamp.as_ref().map(|request| format!(", stamp {request}")).unwrap_or_default();
+    format!("{} version {}, {what} of somebody else{}{stamp}", found.unit, found.version, author(found.author))
+}
+
+/// The class of an author, where it is known.
+fn author(author: Option<Author>) -> String {
+    author.map(|author| format!(", author {}", snake(&format!("{author:?}")))).unwrap_or_default()
+}
+
 /// One decision in a line.
 pub fn decision(decision: &Decision) -> String {
     let verdict = server::verdict(&decision.verdict);
     let fields: Vec<String> = decision.fields.iter().map(|field| format!("{:?}", field.address)).collect();
     let effect = decision.effect.map(|effect| format!(", effect {effect}")).unwrap_or_default();
+    let together = |aggregate: &Aggregate| format!(", with {} of {}", aggregate.kind, aggregate.subject);
+    let together = decision.aggregate.as_ref().map(together).unwrap_or_default();
     format!(
-        "{} {verdict} [{}], rule {}, n={}{effect}",
+        "{} {verdict} [{}], rule {}, n={}{effect}{together}{}",
         decision.unit,
         fields.join(" "),
         snake(&format!("{:?}", decision.rule)),
-        decision.n
+        decision.n,
+        author(decision.author)
     )
 }
 
@@ -277,7 +287,10 @@ pub fn effect(effect: &model::Effect) -> String {
         Base::After(before) => format!("after {before}"),
         Base::Version(version) => format!("version {version}"),
     };
-    format!("{} {} {write}, base {base}, body #{}", effect.id, effect.system, effect.body.short())
+    let generation = if effect.generation > 0 { format!(", generation {}", effect.generation) } else { String::new() };
+    let group = |group: EffectGroup| format!(", one of {} written together under {}", group.members, group.first);
+    let group = effect.group.map(group).unwrap_or_default();
+    format!("{} {} {write}, base {base}, body #{}{generation}{group}", effect.id, effect.system, effect.body.short())
 }
 
 /// `OneWay` as `one_way`.
@@ -306,11 +319,34 @@ pub fn table_time(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::{Effect, EffectId};
 
     #[test]
     fn times_are_utc() {
         assert_eq!(table_time(Timestamp(1_764_000_000_123_000)), "2025-11-24 16:00:00.123");
         assert_eq!(time(Timestamp(0)), "1970-01-01T00:00:00.000000Z");
+    }
+
+    #[test]
+    fn what_a_source_or_a_rule_can_say_of_a_change_is_shown() {
+        let id = EffectId::derive("p", &"cloud".into(), &unit(), 0, 1);
+        let group = Some(EffectGroup { first: id, members: 2 });
+        let (system, base, body) = ("cloud".into(), Base::Create, model::Hash::default());
+        let made = Effect { id, system, unit: unit(), generation: 3, n: 1, base, body, write: Write::Put, group };
+        let shown = effect(&made);
+        assert!(shown.ends_with(&format!(", generation 3, one of 2 written together under {id}")), "{shown}");
+        assert!(!effect(&Effect { generation: 0, group: None, ..made }).contains(", generation"));
+
+        let (system, version, body) = ("cloud".into(), "7".into(), model::Json::Null);
+        let (author, stamp) = (Some(Author::Derived), Some(id.request()));
+        let found =
+            ResourceEntry { system, unit: unit(), version, deleted: false, body, author, stamp, captured: None };
+        let shown = resource(&found);
+        assert!(shown.ends_with(&format!("of somebody else, author derived, stamp {}", id.request())), "{shown}");
+    }
+
+    fn unit() -> model::Unit {
+        model::Unit { resource_type: "Patient".into(), id: model::UnitId::from_bytes([7; 16]) }
     }
 
     #[test]

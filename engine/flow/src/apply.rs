@@ -3,6 +3,7 @@
 //! The same for a decision just made and for one read back: so the fold of the decisions log gives the same state (J18).
 
 use crate::{
+    ask::GENERATION,
     body,
     input::AppendId,
     ledger::{self, Unsettled},
@@ -53,10 +54,12 @@ impl Flow {
             id,
             system: self.deliver.system.clone(),
             unit: decision.unit.clone(),
+            generation: GENERATION,
             n: decision.n,
             base: base.clone(),
             body: made.hash,
             write,
+            group: None,
         };
         if !self.replaying {
             let unit = decision.unit.clone();

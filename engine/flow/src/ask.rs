@@ -17,6 +17,8 @@ use reconcile::RuleSet;
 use schemas::{keys, r4::ElementTable};
 
 /// Timers that fire in one step; a number of the behaviour, for it decides how records are cut.
+/// Which derivation of the target this is: no act of v0 begins another one (J33, J46).
+pub(crate) const GENERATION: u64 = 0;
 const TIMERS_AT_ONCE: usize = 1_000;
 
 impl Flow {
@@ -32,7 +34,7 @@ impl Flow {
             elements: ElementTable::r4(),
             pipeline: &self.config.pipeline,
             system: &self.config.sink.system,
-            generation: 0,
+            generation: GENERATION,
             legacy: &self.config.source.system,
             mapped: &mapped,
         };
@@ -124,8 +126,8 @@ pub(crate) fn subject(cause: &Cause, state: &dyn StateTxn) -> Option<(model::Uni
         Cause::Candidate(Candidate { unit, .. })
         | Cause::Unmappable { unit, .. }
         | Cause::Waiting { unit, .. }
-        | Cause::Foreign { unit, .. }
         | Cause::Reviewed { unit, .. } => unit,
+        Cause::Foreign { found, .. } => &found.unit,
         Cause::Acked { acked, .. } => &acked.unit,
     };
     Some((unit.clone(), crate::ledger::unit_key(unit.id, state)?))

@@ -100,14 +100,7 @@ impl Flow {
                     self.causes.push(Cause::Acked { id, acked: acked.clone() });
                 }
             }
-            Entry::Resource { system, unit, version, deleted, body } => self.causes.push(Cause::Foreign {
-                id,
-                system: system.clone(),
-                unit: unit.clone(),
-                version: version.clone(),
-                deleted: *deleted,
-                body: body.clone(),
-            }),
+            Entry::Resource(found) => self.causes.push(Cause::Foreign { id, found: found.clone() }),
             Entry::Reviewed { unit, answer, .. } => self.reviewed(id, unit, *answer, state),
             Entry::Control(control) => self.controlled(&control.act, state, out),
             Entry::Opened { pins, .. } => self.opened_with(pins, state),

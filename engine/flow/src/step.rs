@@ -16,7 +16,8 @@ use crate::{
 };
 use mapping::Map;
 use model::{
-    Activated, Cause, Control, Entry, EntryId, Hash, Header, Kind, Principal, Record, Recorded, Term, Timestamp,
+    Activated, Cause, Control, Entry, EntryId, Hash, Header, Kind, Principal, Record, Recorded, ResourceEntry, Term,
+    Timestamp,
 };
 use ports::{Appended, Class, Failure, Fault, StateTxn};
 use schemas::keys;
@@ -355,12 +356,11 @@ impl Flow {
         let system = done.acked.system.clone();
         // What lies beneath was there first, what lies above came later (J27).
         let (beneath, above): (Vec<_>, Vec<_>) = done.foreign.into_iter().partition(|version| version.beneath);
-        let entry = |version: ports::ForeignVersion| Entry::Resource {
-            system: system.clone(),
-            unit: unit.clone(),
-            version: version.version,
-            deleted: version.deleted,
-            body: version.body,
+        let entry = |found: ports::ForeignVersion| {
+            let (system, unit, ports::ForeignVersion { version, deleted, body, .. }) =
+                (system.clone(), unit.clone(), found);
+            let (author, stamp, captured) = (None, None, None);
+            Entry::Resource(ResourceEntry { system, unit, version, deleted, body, author, stamp, captured })
         };
         let mut entries: Vec<Entry> = beneath.into_iter().map(entry).collect();
         entries.push(Entry::Acked(done.acked));

@@ -150,7 +150,7 @@ pub(crate) fn weight(entry: &Entry) -> usize {
             },
             Entry::Chunk(chunk) => chunk.rows.iter().map(|row| row.0.len() + 32).sum(),
             Entry::Activated(activated) => activated.bytes.len(),
-            Entry::Resource { .. } | Entry::Acked(_) => 1_000,
+            Entry::Resource(_) | Entry::Acked(_) => 1_000,
             _ => 0,
         }
 }

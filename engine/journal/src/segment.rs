@@ -24,6 +24,8 @@ pub(crate) const HEADER_BYTES: u64 = 4_096;
 
 /// Format v0 (J5).
 const FORMAT: u32 = 0;
+/// The number of the key that frames are encrypted with (J40). Format v0 has none, and reads nothing else.
+const PLAINTEXT: u32 = 0;
 const MAGIC: &[u8; 8] = b"LOCKSTEP";
 const CRC_AT: usize = HEADER_BYTES as usize - 4;
 
@@ -94,7 +96,7 @@ impl SegmentHeader {
         let mut page = Vec::with_capacity(HEADER_BYTES as usize);
         page.extend_from_slice(MAGIC);
         page.extend_from_slice(&FORMAT.to_le_bytes());
-        page.extend_from_slice(&[0; 4]);
+        page.extend_from_slice(&PLAINTEXT.to_le_bytes());
         for number in [self.name.id.0, self.birth, self.bytes, self.name.first_seq, self.fingerprint.0] {
             page.extend_from_slice(&number.to_le_bytes());
         }
@@ -114,6 +116,14 @@ impl SegmentHeader {
                 let what = format!("written in format {found:?}, and this binary reads format v0 only");
                 return Err(LogError::Format { segment: name.id, what });
             }
+        }
+        match u32_at(page, 12) {
+            Ok(PLAINTEXT) => {}
+            Ok(key) => {
+                let what = format!("encrypted with key {key}, and this binary reads plaintext only");
+                return Err(LogError::Format { segment: name.id, what });
+            }
+            Err(short) => return Ok(Err(short)),
         }
         let parsed = Self::fields(page);
         Ok(parsed.and_then(|header| if header.name == name { Ok(header) } else { Err(Break::Header) }))
@@ -236,5 +246,17 @@ mod tests {
             bad[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(SegmentHeader::decode(&bad, name).unwrap(), Err(Break::Header), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn an_encrypted_segment_is_refused_in_words() {
+        let name = SegmentName { id: SegmentId(3), first_seq: 1 };
+        let (prev_chain, fingerprint) = (Hash::default(), Fingerprint(5));
+        let mut page = SegmentHeader { name, birth: 7, bytes: 65_536, prev_chain, fingerprint }.encode();
+        page[12] = 1;
+        let crc = crc32c::crc32c(&page[..CRC_AT]);
+        page[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
+        let error = SegmentHeader::decode(&page, name).unwrap_err().to_string();
+        assert!(error.contains("encrypted with key 1,"), "{error}");
     }
 }

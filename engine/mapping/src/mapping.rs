@@ -9,7 +9,7 @@ use crate::{
     rows::{RowView, Rows},
     types::Val,
 };
-use model::{Author, Candidate, Cell, Cite, Content, Fields, RowKey, SystemId, Unit};
+use model::{Candidate, Cell, Cite, Content, Fields, RowKey, SystemId, Unit};
 
 /// Maps the unit of `entity` (its place in the map) with this root key. Total and deterministic.
 pub fn map(rows: &dyn Rows, map: &Map, entity: usize, key: &RowKey, unit: &Unit, system: &SystemId) -> Mapped {
@@ -37,7 +37,8 @@ fn candidate(entity: &Entity, unit: &Unit, system: &SystemId, content: Content, 
         system: system.clone(),
         content,
         cites,
-        author: Author::Human,
+        // No source of v0 tells who wrote a row.
+        author: None,
     })
 }
 

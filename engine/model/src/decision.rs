@@ -5,10 +5,10 @@
 use crate::{
     act::Answer,
     field::{FieldAddress, Fields},
-    id::{EffectId, EntityName, EntryId, Hash, SystemId, Unit},
+    id::{Aggregate, EffectId, EntityName, EntryId, Hash, SystemId, Unit},
     json::Json,
     key::RowKey,
-    outcome::Acked,
+    outcome::{Acked, ResourceEntry},
     record::Mark,
     state::Presence,
 };
@@ -23,7 +23,7 @@ pub struct Cite {
     pub row: Option<u32>,
 }
 
-/// Who made the fact (clinical S13).
+/// Which class of author made the fact (clinical S13). Where nobody knows, none stands in its place.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Author {
     /// A person, by an application.
@@ -49,8 +49,8 @@ pub struct Candidate {
     pub content: Content,
     /// The rows it rests on.
     pub cites: Vec<Cite>,
-    /// The author's class.
-    pub author: Author,
+    /// The author's class; none if it is not known.
+    pub author: Option<Author>,
 }
 
 /// What a candidate says of its unit.
@@ -130,16 +130,8 @@ pub enum Cause {
     Foreign {
         /// The entry.
         id: EntryId,
-        /// Where.
-        system: SystemId,
-        /// Which unit.
-        unit: Unit,
-        /// Its version.
-        version: Box<str>,
-        /// Whether it is a deletion.
-        deleted: bool,
-        /// Its content.
-        body: Json,
+        /// What it says.
+        found: ResourceEntry,
     },
     /// A person answered.
     Reviewed {
@@ -221,6 +213,8 @@ pub struct Decision {
     pub unit: Unit,
     /// Which entity of the map made it.
     pub entity: EntityName,
+    /// What it was decided together with; none: the unit alone.
+    pub aggregate: Option<Aggregate>,
     /// The unit's decision number, dense from 1.
     pub n: u64,
     /// Changed mapped fields with their values.
@@ -235,6 +229,8 @@ pub struct Decision {
     pub effect: Option<EffectId>,
     /// What it rests on.
     pub cites: Vec<Cite>,
+    /// Who made what it rests on; none if that is not known, or nobody in particular did.
+    pub author: Option<Author>,
     /// Which rule decided.
     pub rule: Rule,
     /// In words, without values: the steps that led here.
@@ -279,6 +275,8 @@ pub struct Effect {
     pub system: SystemId,
     /// Which unit.
     pub unit: Unit,
+    /// Which derivation of the target it belongs to: a rewind (J33) or a promotion (J46) begins the next one. 0 in v0.
+    pub generation: u64,
     /// The unit's decision number.
     pub n: u64,
     /// On what it stands (J22).
@@ -287,6 +285,17 @@ pub struct Effect {
     pub body: Hash,
     /// What to do.
     pub write: Write,
+    /// The group that is written whole or not at all; none: this effect alone.
+    pub group: Option<EffectGroup>,
+}
+
+/// Effects of one record that one transaction of the target writes (clinical S8). No rule of v0 makes one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EffectGroup {
+    /// Its first member names it.
+    pub first: EffectId,
+    /// How many members it has.
+    pub members: u32,
 }
 
 /// The kind of write.

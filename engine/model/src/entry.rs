@@ -2,7 +2,7 @@
 //!
 //! * A source's rows become visible together, at their `Commit` (J11); a one-row transaction is one entry with both.
 //! * Who writes what is fixed (J43). Acts of people carry a `Principal`, never an anonymous one (clinical U1).
-//! * Variants that no code of format v0 writes (`Sending`, `Passed`, `Placed`, `Leave`, `Enter`) hold their place.
+//! * Variants that no code of format v0 writes (`Sending`, `Passed`, `Placed`, `Leave`, `Enter`) hold their place (ADR 0007).
 
 #![expect(
     missing_docs,
@@ -11,11 +11,10 @@
 
 use crate::{
     act::{Activated, Answer, Control, Principal},
-    decision::Cite,
+    decision::{Author, Cite},
     id::{EffectId, EntityName, EntryId, Fingerprint, RequestId, SystemId, TableName, Term, Timestamp, Unit},
-    json::Json,
     key::RowKey,
-    outcome::Acked,
+    outcome::{Acked, ResourceEntry},
     pins::Pins,
     position::{Incarnation, SourcePosition},
     value::{Row, TableSchema},
@@ -63,7 +62,7 @@ pub enum Entry {
     /// Tables were emptied without a row event each; they are held until a person answers (J9).
     Truncate { source: SystemId, incarnation: Incarnation, position: SourcePosition, tables: Vec<TableName> },
     /// A version at a target that is not ours, found while settling (J27).
-    Resource { system: SystemId, unit: Unit, version: Box<str>, deleted: bool, body: Json },
+    Resource(ResourceEntry),
     /// A logical message of a source's log: a mark, a fence, a heartbeat.
     Message {
         source: SystemId,
@@ -113,9 +112,11 @@ pub struct CommitEnd {
     pub transaction: Box<str>,
     /// When the source committed, by its clock.
     pub committed_at: Timestamp,
+    /// Its rows in each partition (J37); empty where there is one.
+    pub partitions: Vec<u64>,
 }
 
-/// A row change at its position. `commit` is set where the row is its whole transaction.
+/// A row change at its position. `commit` is set where the row is its whole transaction, `author` where the source knows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RowEntry {
     pub source: SystemId,
@@ -124,6 +125,7 @@ pub struct RowEntry {
     pub schema: Fingerprint,
     pub change: RowChange,
     pub commit: Option<CommitEnd>,
+    pub author: Option<Author>,
 }
 
 /// What happened to the row. A delete carries what the log gave: often only the key's columns, the rest `Unchanged` (J15).
@@ -184,7 +186,7 @@ impl Entry {
             Entry::Chunk(chunk) => Some((&chunk.source, chunk.incarnation)),
             Entry::Row(row) => Some((&row.source, row.incarnation)),
             Entry::Opened { .. }
-            | Entry::Resource { .. }
+            | Entry::Resource(_)
             | Entry::Acked(_)
             | Entry::Sending { .. }
             | Entry::Reviewed { .. }

@@ -253,18 +253,14 @@ impl fmt::Debug for Unit {
     }
 }
 
-/// What is decided together (clinical S8); key of state, lane and lock. In v0 a unit alone.
+/// What is decided together beyond one unit (clinical S8): a logical record of one subject that a rule declares. No rule of
+/// v0 does: there a unit is its own aggregate.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Aggregate {
-    /// One unit.
-    Unit(UnitId),
-    /// A logical record of one subject that a rule declares; no rule of v0 does.
-    Logical {
-        /// The rule's name for it: `patient.allergies`.
-        kind: EntityName,
-        /// Its subject.
-        subject: UnitId,
-    },
+pub struct Aggregate {
+    /// The rule's name for it: `patient.allergies`.
+    pub kind: EntityName,
+    /// Its subject.
+    pub subject: UnitId,
 }
 
 /// Names one intended write: `H(pipeline, system, unit, generation, n)` (J22).

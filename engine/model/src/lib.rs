@@ -38,8 +38,8 @@ pub mod words;
 pub use act::{Activated, Answer, Control, ControlAct, Kind, Principal};
 pub use canonical::{canonical_hash, canonically_equal, field_equal};
 pub use decision::{
-    Author, Base, Candidate, Cause, Cite, Content, Decided, Decision, Effect, FieldChange, Loser, Means, Rule, Verdict,
-    Waiting, Write,
+    Author, Base, Candidate, Cause, Cite, Content, Decided, Decision, Effect, EffectGroup, FieldChange, Loser, Means,
+    Rule, Verdict, Waiting, Write,
 };
 pub use elements::{Element, Elements, Node};
 pub use entry::{Bound, Chunk, CommitEnd, Entry, Header, Journaled, RowChange, RowEntry, SnapshotMark};
@@ -50,7 +50,7 @@ pub use id::{
 };
 pub use json::{Json, JsonError, JsonErrorKind};
 pub use key::RowKey;
-pub use outcome::{Acked, Outcome};
+pub use outcome::{Acked, Captured, Outcome, ResourceEntry};
 pub use pins::{Deployment, PinnedLimits, Pins};
 pub use position::{Incarnation, SourcePosition};
 pub use record::{Mark, Record, Recorded};

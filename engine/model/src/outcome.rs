@@ -1,12 +1,14 @@
-//! What became of an effect: carried by `Acked`, once and for good.
+//! What became of an effect, carried by `Acked` once and for good; and what somebody else wrote at the target.
 #![expect(
     missing_docs,
     reason = "fields are named by the field's standard terms; types and variants say what they promise"
 )]
 
 use crate::{
-    id::{EffectId, SystemId, Unit},
+    decision::Author,
+    id::{EffectId, RequestId, SystemId, Unit},
     json::Json,
+    position::{Incarnation, SourcePosition},
 };
 use alloc::boxed::Box;
 
@@ -34,4 +36,27 @@ pub enum Outcome {
     Rejected { code: Box<str>, detail: Box<str> },
     /// Somebody deleted or purged it (J23).
     Gone { version: Option<Box<str>> },
+}
+
+/// A version that an effect of ours did not make, as far as the ledger knows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ResourceEntry {
+    pub system: SystemId,
+    pub unit: Unit,
+    pub version: Box<str>,
+    pub deleted: bool,
+    pub body: Json,
+    /// Who made it, where that is known (clinical S13).
+    pub author: Option<Author>,
+    /// The request whose stamp it carries: an echo (J30), or a late twin (J29). No code of v0 looks for either.
+    pub stamp: Option<RequestId>,
+    /// Where it stands in its system's own log; none if it was found while settling. v0 captures no target.
+    pub captured: Option<Captured>,
+}
+
+/// The place of a captured version.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Captured {
+    pub incarnation: Incarnation,
+    pub position: SourcePosition,
 }

@@ -38,12 +38,14 @@ pub fn decide(state: &AggregateState, cause: &Cause, rules: &RuleSet<'_>) -> Vec
         Cause::Acked { id, acked } if acked.system == *rules.system => {
             decide_acked(Draft::new(state, rules, vec![Entry::cite(*id)]), acked)
         }
-        Cause::Foreign { id, system, version, deleted, body, .. } if system == rules.system => {
-            let draft = Draft::new(state, rules, vec![Entry::cite(*id)]);
-            if *deleted {
+        Cause::Foreign { id, found } if found.system == *rules.system => {
+            let mut draft = Draft::new(state, rules, vec![Entry::cite(*id)]);
+            draft.author = found.author;
+            if found.deleted {
                 return gone(draft);
             }
-            met::meet(draft, &Met { version, current: Some(body), over: None, create: false, last: false })
+            let (version, current) = (&found.version, Some(&found.body));
+            met::meet(draft, &Met { version, current, over: None, create: false, last: false })
         }
         Cause::Reviewed { id, answer, .. } => review(Draft::new(state, rules, vec![Entry::cite(*id)]), *answer),
         // Of a system that this pipeline does not write to: no effect of ours is meant.
@@ -54,6 +56,7 @@ pub fn decide(state: &AggregateState, cause: &Cause, rules: &RuleSet<'_>) -> Vec
 fn decide_candidate(state: &AggregateState, candidate: &Candidate, rules: &RuleSet<'_>) -> Vec<Decision> {
     let mut draft = Draft::new(state, rules, candidate.cites.clone());
     draft.entity = candidate.entity.clone();
+    draft.author = candidate.author;
     if candidate.system != *rules.legacy {
         draft.trace("the candidate is not of the system of record");
         return draft.finish(Verdict::Parked(NOT_SYSTEM_OF_RECORD.into()), Rule::OneWay);

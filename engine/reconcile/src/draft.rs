@@ -3,8 +3,8 @@
 use crate::{RuleSet, evolve::evolve, state_hash};
 use alloc::{boxed::Box, vec::Vec};
 use model::{
-    AggregateState, Base, Cite, Decision, EffectId, EntityName, FieldAddress, FieldChange, Fields, Hash, Json, Loser,
-    Means, Presence, Rule, Verdict, field_equal,
+    AggregateState, Author, Base, Cite, Decision, EffectId, EntityName, FieldAddress, FieldChange, Fields, Hash, Json,
+    Loser, Means, Presence, Rule, Verdict, field_equal,
 };
 
 pub(crate) struct Draft<'a> {
@@ -16,6 +16,7 @@ pub(crate) struct Draft<'a> {
     pub losers: Vec<Loser>,
     pub trace: Vec<Box<str>>,
     pub cites: Vec<Cite>,
+    pub author: Option<Author>,
     pub presence: Presence,
     /// None: the base is as before.
     pub base: Option<Base>,
@@ -32,6 +33,7 @@ impl<'a> Draft<'a> {
             losers: Vec::new(),
             trace: Vec::new(),
             cites,
+            author: None,
             presence: state.presence,
             base: None,
         }
@@ -150,6 +152,7 @@ impl<'a> Draft<'a> {
         let mut decision = Decision {
             unit: state.unit.clone(),
             entity: self.entity,
+            aggregate: None,
             n,
             fields: self.fields,
             foreign: self.foreign,
@@ -157,6 +160,7 @@ impl<'a> Draft<'a> {
             base,
             effect,
             cites: self.cites,
+            author: self.author,
             rule,
             trace: self.trace,
             losers: self.losers,

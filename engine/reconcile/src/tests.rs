@@ -9,8 +9,8 @@ use alloc::{
 };
 use model::{
     Acked, AggregateState, Answer, Author, Base, Candidate, Cause, Cite, Content, Decision, EffectId, EntryId,
-    FieldAddress, FieldChange, Fields, Hash, Json, Means, Outcome, Presence, RowKey, Rule, SystemId, Unit, UnitId,
-    Verdict, Waiting, canonical_hash, canonically_equal,
+    FieldAddress, FieldChange, Fields, Hash, Json, Means, Outcome, Presence, ResourceEntry, RowKey, Rule, SystemId,
+    Unit, UnitId, Verdict, Waiting, canonical_hash, canonically_equal,
     elements::{Element, Elements, Node},
 };
 use std::sync::LazyLock;
@@ -75,7 +75,7 @@ fn cites() -> Vec<Cite> {
 
 fn candidate(content: Content, system: &SystemId) -> Cause {
     let (unit, entity, system) = (unit(), "observation".into(), system.clone());
-    Cause::Candidate(Candidate { unit, entity, system, content, cites: cites(), author: Author::Human })
+    Cause::Candidate(Candidate { unit, entity, system, content, cites: cites(), author: Some(Author::Human) })
 }
 
 fn deleted(means: Means) -> Cause {
@@ -139,8 +139,9 @@ fn cause(word: &str, state: &AggregateState) -> Cause {
     let digits = head.trim_start_matches(|c: char| !c.is_ascii_digit());
     let named = digits.parse().map_or(state.last_effect, |n| Some(effect(n))).unwrap_or(effect(0));
     let foreign = |deleted, body| {
-        let (unit, version) = (unit(), format!("{}", state.n + 10).into());
-        Cause::Foreign { id: EntryId::new(1, 4), system: CLOUD.clone(), unit, version, deleted, body }
+        let (system, unit, version) = (CLOUD.clone(), unit(), format!("{}", state.n + 10).into());
+        let found = ResourceEntry { system, unit, version, deleted, body, author: None, stamp: None, captured: None };
+        Cause::Foreign { id: EntryId::new(1, 4), found }
     };
     match head.trim_end_matches(|c: char| c.is_ascii_digit()) {
         "A" => candidate(Content::Present(fields(A)), &LEGACY),

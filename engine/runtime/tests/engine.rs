@@ -128,8 +128,8 @@ impl Source for TestSource {
             self.sent.store(n + 1, Ordering::SeqCst);
             let id = i64::try_from(n).unwrap();
             let position = at(2 + n as u64);
-            let commit =
-                CommitEnd { end: position, count: 1, transaction: "7".into(), committed_at: Timestamp(1_000_000) };
+            let (transaction, committed_at, partitions) = ("7".into(), Timestamp(1_000_000), Vec::new());
+            let commit = CommitEnd { end: position, count: 1, transaction, committed_at, partitions };
             let row = plan.row(&[Cell::Int(id), Cell::Text("F")]).unwrap();
             Ok(vec![Entry::Row(RowEntry {
                 source,
@@ -138,6 +138,7 @@ impl Source for TestSource {
                 schema: plan.fingerprint(),
                 change: RowChange::Insert(row),
                 commit: Some(commit),
+                author: None,
             })])
         })
     }

@@ -112,8 +112,8 @@ impl Facts {
                     self.facts.insert((acked.unit.id, id), says);
                 }
             }
-            Entry::Resource { system, unit, version, .. } if *system == self.system => {
-                self.facts.insert((unit.id, id), Says::Foreign { version: VersionTag::of(version) });
+            Entry::Resource(found) if found.system == self.system => {
+                self.facts.insert((found.unit.id, id), Says::Foreign { version: VersionTag::of(&found.version) });
             }
             Entry::Bound(bound) if id >= self.since => {
                 self.bound.insert(bound.unit.id);

@@ -95,7 +95,9 @@ fn bodies(batches: u64) -> Outcome<Vec<Arc<[Entry]>>> {
                 count: 1,
                 transaction: at.to_string().into(),
                 committed_at: Timestamp(id),
+                partitions: Vec::new(),
             }),
+            author: None,
         }))
     };
     let batch = |batch: u64| (batch * BATCH..(batch + 1) * BATCH).map(entry).collect::<Outcome<Arc<[Entry]>>>();

@@ -165,7 +165,8 @@ fn story(source: &SystemId) -> Vec<Entry> {
             high: position(2),
         })
     };
-    let commit = CommitEnd { end: position(5), count: 0, transaction: "7".into(), committed_at: Timestamp(0) };
+    let (transaction, committed_at, partitions) = ("7".into(), Timestamp(0), Vec::new());
+    let commit = CommitEnd { end: position(5), count: 0, transaction, committed_at, partitions };
     let started = SnapshotMark::Started { tables: vec!["public.a".into(), "public.b".into()], at: position(2) };
     let ready = SnapshotMark::Ready { table: "public.a".into(), at: position(2) };
     vec![

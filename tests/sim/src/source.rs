@@ -369,6 +369,7 @@ impl Source {
                 count: count as u64,
                 transaction: at.to_string().into(),
                 committed_at: Timestamp(commit as i64),
+                partitions: Vec::new(),
             };
             for n in 0..told {
                 let position = place(commit, Some(n as u32 + 1));
@@ -383,7 +384,8 @@ impl Source {
                 self.announce(table, &plan, position);
                 let schema = plan.fingerprint();
                 let commit = (told == 1).then(|| close.clone());
-                let row = RowEntry { source: system(), incarnation, position, schema, change, commit };
+                let (source, author) = (system(), None);
+                let row = RowEntry { source, incarnation, position, schema, change, commit, author };
                 self.queue.push_back(Entry::Row(row));
             }
             if told != 1 || count != 1 {

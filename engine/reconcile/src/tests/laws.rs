@@ -61,6 +61,12 @@ fn checked(words: &[&str]) -> (AggregateState, Vec<Decision>) {
         assert_eq!(decision.effect, decision.effect.map(|_| effect(decision.n)));
         assert!(decision.effect.is_none() || decision.base.is_some(), "an effect names its base");
         assert_eq!(decision, decide(&before, &cause, &rules()).remove(0), "the same again");
+        let author = match &cause {
+            Cause::Candidate(candidate) => candidate.author,
+            Cause::Foreign { found, .. } => found.author,
+            Cause::Unmappable { .. } | Cause::Waiting { .. } | Cause::Acked { .. } | Cause::Reviewed { .. } => None,
+        };
+        assert_eq!(decision.author, author, "the author's class is carried: {words:?}");
         let on_nothing = decision.verdict == Verdict::Delete && decision.base == Some(Base::Create);
         assert!(!on_nothing, "a delete stands on something: {words:?}");
         let held = matches!(before.verdict, Some(Verdict::Held(_)));
@@ -77,7 +83,7 @@ fn checked(words: &[&str]) -> (AggregateState, Vec<Decision>) {
 /// Every value that stood at the target is in the state, or among the losers, or a narrative that goes.
 fn nothing_discarded(cause: &Cause, decision: &Decision, after: &AggregateState) {
     let met = match cause {
-        Cause::Foreign { body, deleted: false, .. } => Some(body),
+        Cause::Foreign { found, .. } => (!found.deleted).then_some(&found.body),
         Cause::Acked { acked, .. } => match &acked.outcome {
             Outcome::Stale { current, over, .. } => {
                 over.as_ref().or(current.as_ref()).filter(|body| **body != Json::Null)

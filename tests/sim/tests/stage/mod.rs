@@ -310,7 +310,9 @@ impl Stage {
         let count = (self.open_rows + changes) as u64;
         self.open_rows = if end.is_some() { 0 } else { self.open_rows + changes };
         let now = self.now;
-        let close = |end| CommitEnd { end, count, transaction: "7".into(), committed_at: Timestamp(now) };
+        let (transaction, committed_at): (Box<str>, _) = ("7".into(), Timestamp(now));
+        let close =
+            |end| CommitEnd { end, count, transaction: transaction.clone(), committed_at, partitions: Vec::new() };
         let mut entries = Vec::new();
         let mut last = None;
         for row in &rows {
@@ -332,6 +334,7 @@ impl Stage {
                 schema: plan.fingerprint(),
                 change,
                 commit,
+                author: None,
             }));
             last = Some(position);
         }
