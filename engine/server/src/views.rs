@@ -177,16 +177,11 @@ pub(crate) fn report(report: &Report, show: &Show) -> Value {
         .map(|((leg, class), n)| json!({ "leg": leg.as_str(), "class": class.as_str(), "count": n }));
     let left_out =
         report.left_out.iter().map(|one| json!({ "leg": one.leg.as_str(), "what": one.what, "why": one.why }));
-    let not_compared = report
-        .not_compared
-        .iter()
-        .map(|((entity, field), units)| json!({ "entity": entity.as_str(), "field": field, "units": units }));
     json!({
         "clean": report.clean(), "complete": report.complete(), "differences": report.differences(),
         "position": show(&report.position), "folding": report.folding.to_string(),
         "map": report.map.map(|hash| hash.to_string()),
         "rows": report.rows, "moved": report.moved, "dispositions": report.dispositions, "as_of_last_mapping": report.as_of_last_mapping,
-        "not_compared": not_compared.collect::<Vec<_>>(),
         "equal": report.equal, "unsettled": report.unsettled, "open": report.open,
         "versions": report.versions, "ours": report.ours, "others": report.others, "in_flight": report.in_flight,
         "accepted": report.accepted, "wrote": report.wrote, "listed": report.listed, "references": report.references,

@@ -10,10 +10,12 @@
 //! ```text
 //!  fence P ──► rows ──┐ leg 1      frozen view                 leg 3   ┌── versions, lists ◄── target
 //!                     ├───────► shadow ─ map ─► state, ledger ◄────────┤
-//!                     │             leg 2                              └── outcomes, foreign versions ◄── journal, decisions log
+//!                     │             leg 2 ▲                            └── outcomes, foreign versions ◄── journal, decisions log
+//!                                         └ what is as of the last mapping ◄── decisions log
 //! ```
 //! State and journal are read synchronously: run it where blocking is allowed.
 
+mod decided;
 mod extra;
 mod facts;
 mod fence;
@@ -83,15 +85,16 @@ pub type OnProgress<'a> = &'a mut (dyn FnMut(Progress) + Send);
 
 /// Compares everything. A fault means that a side could not be read: nothing is said about it then.
 pub async fn verify(input: VerifyInput, progress: OnProgress<'_>) -> Result<Report, Fault> {
-    let VerifyInput { mut fence, state, target, mut journal, decisions, before, source, sink, tables, secret, .. } =
-        input;
+    let VerifyInput {
+        mut fence, state, target, mut journal, mut decisions, before, source, sink, tables, secret, ..
+    } = input;
     let inspect = Inspect::open(state);
     let mut report = Report::new(fence.position(), inspect.folding(), inspect.map_hash(), secret, input.findings_max);
     let moved = fence::Moved::between(fence.position(), before, &mut journal, &inspect)?;
     let mut inspect = rows::compare(&mut *fence, inspect, (&tables, &moved), &mut report, progress).await?;
     // The snapshot holds back the source's vacuum: it ends as soon as it is not needed.
     drop(fence);
-    units::compare(&mut inspect, &source, &mut report, progress);
+    units::compare(&mut inspect, &source, &mut decisions, &mut report, progress)?;
     let facts = facts::Facts::open((journal, decisions), sink.clone(), inspect.folding())?;
     let history = target.keeps_history();
     let settings = target::Settings { sink, history, concurrency: input.concurrency.max(1) };

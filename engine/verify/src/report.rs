@@ -31,7 +31,7 @@ pub enum Class {
     Unattributed,
     /// A version that was acknowledged and is not in the history any more.
     Vanished,
-    /// An outcome in the journal whose write no recorded decision asked for.
+    /// An outcome in the journal whose write no recorded decision asked for, or a state whose decision no record holds.
     Unrecorded,
     /// One more version of a write that was decided once.
     Repeated,
@@ -139,10 +139,9 @@ pub struct Report {
     pub moved: u64,
     /// Rows of the shadow whose root has a unit, and units whose row is gone: one disposition each, by the last verdict.
     pub dispositions: BTreeMap<&'static str, u64>,
-    /// Units whose joined values are as of their last mapping (`stale: allowed`), and differ from the rows now.
+    /// Units whose joined values are as of their last mapping (`stale: allowed`): they differ from the rows now, and are as
+    /// their last recorded decision says.
     pub as_of_last_mapping: u64,
-    /// What of them was not compared for that reason, by entity and field, with the number of units.
-    pub not_compared: BTreeMap<(EntityName, Box<str>), u64>,
     /// Units whose content at the target was compared and found equal.
     pub equal: u64,
     /// Units with an effect whose outcome was not known at P: not compared, never equal.
@@ -202,7 +201,6 @@ impl Report {
             moved: 0,
             dispositions: BTreeMap::new(),
             as_of_last_mapping: 0,
-            not_compared: BTreeMap::new(),
             equal: 0,
             unsettled: 0,
             open: 0,
@@ -227,11 +225,10 @@ impl Report {
         self.counts.is_empty()
     }
 
-    /// Everything was compared: nothing was left out, moved meanwhile, parked, held or waiting, unsettled or in flight, and
-    /// no field is as of a mapping of before.
+    /// Everything was compared: nothing was left out, moved meanwhile, parked, held or waiting, unsettled or in flight.
     pub fn complete(&self) -> bool {
         let apart = self.moved + self.open + self.unsettled + self.in_flight;
-        apart == 0 && self.left_out.is_empty() && self.not_compared.is_empty()
+        apart == 0 && self.left_out.is_empty()
     }
 
     /// How many findings there are.
@@ -246,12 +243,9 @@ impl Report {
         }
     }
 
-    /// A unit of which these fields are as of its last mapping.
-    pub(crate) fn as_of_last_mapping(&mut self, entity: &EntityName, fields: &[String]) {
-        self.as_of_last_mapping += u64::from(!fields.is_empty());
-        for field in fields {
-            *self.not_compared.entry((entity.clone(), field.as_str().into())).or_default() += 1;
-        }
+    /// How many more findings it lists.
+    pub(crate) fn room(&self) -> usize {
+        self.findings_max - self.findings.len()
     }
 
     pub(crate) fn leave_out(&mut self, leg: Leg, what: &str, why: &str) {

@@ -2,29 +2,38 @@
 //!
 //! The shadow stands at P and everything up to P is decided, so that each unit's state follows from its rows alone, but
 //! for what a declared `stale: allowed` leaves at the unit's last mapping, and for what a person or the engine holds back.
-//! The rows of such a join as they were at the last mapping are kept nowhere: a field that may hang on one is compared as
-//! far as it is equal, else counted by name as not compared; every other field of the unit is compared as ever.
+//! A field that may hang on such a join and differs from the rows is compared with the recorded decision ([`crate::decided`]);
+//! every other field of the unit is compared as ever.
 
-use crate::{About, Class, Finding, Leg, OnProgress, Progress, Report};
+use crate::{About, Class, Finding, Leg, OnProgress, Progress, ReadDecisions, Report, decided::AsDecided};
 use flow::{INTERNAL, Inspect, WAITED_TOO_LONG};
 use mapping::{Entity, Mapped};
 use model::{
     AggregateState, Base, Cite, Content, FieldAddress, FieldChange, Fields, Json, Means, Presence, ResourceType,
     RowKey, Rule, SystemId, Unit, Verdict, field_equal,
 };
+use ports::Fault;
 use schemas::r4::ElementTable;
 
-/// What is not compared of a unit that the map cannot make of the rows as they are now.
-const CAN_SAY: &str = "(whether the map can say)";
 /// Units and rows of a page.
 const PAGE: usize = 1_000;
 
 /// Compares every unit of every entity that is decided.
-pub(crate) fn compare(inspect: &mut Inspect, source: &SystemId, report: &mut Report, progress: OnProgress<'_>) {
+pub(crate) fn compare(
+    inspect: &mut Inspect,
+    source: &SystemId,
+    decisions: &mut ReadDecisions,
+    report: &mut Report,
+    progress: OnProgress<'_>,
+) -> Result<(), Fault> {
     let map = match inspect.map() {
         Ok(map) => map,
-        Err(why) => return report.leave_out(Leg::Units, "map", &why),
+        Err(why) => {
+            report.leave_out(Leg::Units, "map", &why);
+            return Ok(());
+        }
     };
+    let mut decided = AsDecided::default();
     for (at, entity) in map.entities().iter().enumerate() {
         if inspect.closed(at) {
             report.leave_out(Leg::Units, entity.name.as_str(), "a table of it is not ready, or it waits for a person");
@@ -38,11 +47,12 @@ pub(crate) fn compare(inspect: &mut Inspect, source: &SystemId, report: &mut Rep
             after = Some(last.clone());
             done += page.len() as u64;
             for (key, unit) in page {
-                compare_unit(inspect, (at, entity), &key, &unit, source, report);
+                compare_unit(inspect, (at, entity), (&key, &unit), source, &mut decided, report);
             }
             progress(Progress { leg: Leg::Units, what: entity.name.as_str().into(), done });
         }
     }
+    decided.compare((inspect, &map), decisions, report)
 }
 
 /// Root rows without a unit: nothing was ever decided of them.
@@ -66,9 +76,9 @@ fn unbound_rows(inspect: &Inspect, entity: &Entity, report: &mut Report) {
 fn compare_unit(
     inspect: &Inspect,
     (at, entity): (usize, &Entity),
-    key: &RowKey,
-    unit: &Unit,
+    (key, unit): (&RowKey, &Unit),
     source: &SystemId,
+    decided: &mut AsDecided,
     report: &mut Report,
 ) {
     let Some(mapped) = inspect.mapped(at, key, unit, source) else { return };
@@ -76,12 +86,18 @@ fn compare_unit(
     *report.dispositions.entry(disposition(state.as_ref())).or_default() += 1;
     let (class, fields) = match judge(&mapped, state.as_ref()) {
         Ok(()) => return,
-        Err(Doubt::Fields(fields)) => match follow_from_rows(fields, entity, report) {
-            fields if fields.is_empty() => return,
-            fields => (Class::Different, fields),
-        },
+        Err(Doubt::Fields(fields)) => {
+            let (stale, rest): (Vec<_>, Vec<_>) = fields.into_iter().partition(|address| entity.may_be_stale(address));
+            if let Some(state) = state.as_ref().filter(|_| !stale.is_empty()) {
+                decided.ask(state, !rest.is_empty());
+            }
+            if rest.is_empty() {
+                return;
+            }
+            (Class::Different, named(&rest))
+        }
         Err(Doubt::Content(_)) if entity.reads_stale() => {
-            return report.as_of_last_mapping(&entity.name, &[CAN_SAY.to_owned()]);
+            return state.iter().for_each(|state| decided.ask(state, false));
         }
         Err(Doubt::Content(what) | Doubt::Standing(what)) => (Class::Different, vec![format!("({what})")]),
         Err(Doubt::Undecided) => (Class::Undecided, Vec::new()),
@@ -93,15 +109,8 @@ fn compare_unit(
     report.find(Finding { leg: Leg::Units, class, about, version: None, fields, entries });
 }
 
-/// The fields that do not hang on a join whose rows count as of the last mapping; the others are counted by name.
-fn follow_from_rows(fields: Vec<FieldAddress>, entity: &Entity, report: &mut Report) -> Vec<String> {
-    let (stale, rest): (Vec<_>, Vec<_>) = fields.into_iter().partition(|address| entity.may_be_stale(address));
-    report.as_of_last_mapping(&entity.name, &named(&stale));
-    named(&rest)
-}
-
 /// Addresses in print, keys left out, each once.
-fn named(addresses: &[FieldAddress]) -> Vec<String> {
+pub(crate) fn named(addresses: &[FieldAddress]) -> Vec<String> {
     let mut names: Vec<String> = addresses.iter().map(|address| format!("{address:?}")).collect();
     names.dedup();
     names
@@ -219,7 +228,7 @@ pub(crate) fn differing(kind: &ResourceType, a: &Fields, b: &Fields) -> Vec<Stri
     named(&differing_addresses(kind, a, b))
 }
 
-fn differing_addresses(kind: &ResourceType, a: &Fields, b: &Fields) -> Vec<FieldAddress> {
+pub(crate) fn differing_addresses(kind: &ResourceType, a: &Fields, b: &Fields) -> Vec<FieldAddress> {
     let mut addresses: Vec<&FieldAddress> = a.0.keys().chain(b.0.keys()).collect();
     addresses.sort();
     addresses.dedup();

@@ -62,12 +62,13 @@ fn text(report: &Value) -> String {
         ),
         ("references", format!("{} followed, {} resources listed", report["references"], report["listed"])),
     ]);
+    if report["as_of_last_mapping"].as_u64().is_some_and(|units| units > 0) {
+        let units =
+            format!("{} units with values of their last mapping (stale: allowed)", report["as_of_last_mapping"]);
+        out += &fields(&[("as decided", units)]);
+    }
     for one in list(&report["left_out"]) {
         out += &format!("left out    {} {}: {}\n", word(&one["leg"]), word(&one["what"]), word(&one["why"]));
-    }
-    for one in list(&report["not_compared"]) {
-        let what = format!("{} of {} {}", word(&one["field"]), one["units"], word(&one["entity"]));
-        out += &format!("left out    {what}: as of the last mapping (stale: allowed), not compared\n");
     }
     if report["clean"] == json!(true) {
         return out + &clean(report);
@@ -93,7 +94,6 @@ fn clean(report: &Value) -> String {
         ("unsettled", "units unsettled"),
         ("moved", "rows moved meanwhile"),
         ("in_flight", "versions in flight"),
-        ("as_of_last_mapping", "units in part as of their last mapping"),
     ];
     let mut left: Vec<String> = counts
         .iter()
@@ -151,13 +151,11 @@ mod tests {
     fn a_report_that_is_clean_says_so_and_what_it_left_out() {
         let report = json!({ "clean": true, "complete": false,
                              "left_out": [{ "leg": "rows", "what": "public.visit", "why": "held" }], "unsettled": 2,
-                             "not_compared": [{ "entity": "visit", "field": "class.display", "units": 4 }],
                              "as_of_last_mapping": 4, "dispositions": { "written": 3 } });
         let said = text(&report);
         assert!(said.contains("left out    rows public.visit: held\n") && said.contains("3 written"), "{said}");
-        assert!(said.contains("left out    class.display of 4 visit: as of the last mapping"), "{said}");
-        let last = "NOT COMPLETE; not compared: 2 units unsettled, 4 units in part as of their last mapping, \
-                    what is left out above\n";
+        assert!(said.contains("4 units with values of their last mapping"), "{said}");
+        let last = "NOT COMPLETE; not compared: 2 units unsettled, what is left out above\n";
         assert!(said.ends_with(last), "{said}");
         let report = json!({ "clean": true, "complete": true, "dispositions": {} });
         assert!(text(&report).ends_with("clean: nothing differs\n"));
