@@ -3,6 +3,7 @@
 mod codes;
 mod entity;
 mod head;
+mod identifier;
 mod labels;
 mod leaf;
 mod tree;

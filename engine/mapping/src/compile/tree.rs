@@ -286,6 +286,9 @@ impl Tree<'_, '_> {
         let binding = own.as_ref().or(here.binding);
         let targets = (spot.ty() == "Reference").then(|| spot.targets());
         let object = self.object(group, members, node.at, path, binding, targets.as_ref())?;
+        if spot.ty() == "Identifier" {
+            self.identifier(&object, members, node.at, path);
+        }
         let fixed = |member: &Member| match &member.node {
             Node::Fixed(json) => Some((member.name.clone(), json.clone())),
             _ => None,

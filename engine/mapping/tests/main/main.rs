@@ -4,6 +4,7 @@ mod fixture;
 mod functions;
 mod golden;
 mod laws;
+mod misfits;
 mod readme;
 mod shapes;
 mod wrong;

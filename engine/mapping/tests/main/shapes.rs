@@ -49,14 +49,15 @@ fn a_list_mixes_fixed_items_and_rows_and_drops_empty_ones() {
     let map = map_of(
         "    joins: {s: {table: public.side, on: {zoo_id: id}, many: [id], stale: remap}}\n    security: {unlabelled: x}\n    \
          to:\n      code: {text: fixed}\n      identifier:\n        - {system: \"https://a.example\", value: \"=t\"}\n        \
-         - {$each: s, $item: {value: \"=s.t\", assigner: {display: \"=t\"}}}\n        - {value: \"=u\"}\n",
+         - {$each: s, $item: {system: \"=s.t\", value: \"=s.t\", assigner: {display: \"=t\"}}}\n        \
+         - {system: \"=u\", value: \"=u\"}\n",
     );
     let text = mapped(&map, &shadow(&[(2, "b"), (1, "")]));
     assert_eq!(
         text,
         concat!(
             r#"{"code":{"text":"fixed"},"identifier":[{"system":"https://a.example","value":"root"},"#,
-            r#"{"assigner":{"display":"root"}},{"value":"b","assigner":{"display":"root"}}]}"#
+            r#"{"assigner":{"display":"root"}},{"system":"b","value":"b","assigner":{"display":"root"}}]}"#
         )
     );
 }
@@ -99,7 +100,7 @@ fn a_resource_of_which_nothing_is_left_parks() {
 fn a_field_may_be_stale_only_where_its_element_reads_a_join_that_is_not_mapped_again() {
     let joins = "    joins:\n      s: {table: public.side, on: {zoo_id: id}, many: [id], stale: HOW}\n    \
                  security: {unlabelled: x}\n    to:\n      code: {text: \"=t\"}\n      created: 2020-01-01\n      \
-                 identifier:\n        - {system: \"https://a.example\", value: \"=t\"}\n        - {$each: s, $item: {value: \"=s.t\"}}\n";
+                 identifier:\n        - {system: \"https://a.example\", value: \"=t\"}\n        - {$each: s, $item: {system: \"=s.t\", value: \"=s.t\"}}\n";
     let says = |how: &str| {
         let map = map_of(&joins.replace("HOW", how));
         let entity = &map.entities()[0];

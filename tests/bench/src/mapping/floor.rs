@@ -27,7 +27,7 @@ pub enum Function {
 pub fn observation() -> Template {
     compile(&json!({
         "resourceType": "Observation",
-        "identifier": [{"system": "urn:legacy:observation", "value": {"$col": "id", "$fn": ["text"]}}],
+        "identifier": [{"system": "urn:oid:2.25.123456789", "value": {"$col": "id", "$fn": ["text"]}}],
         "status": {"$col": "status", "$fn": [{"lookup": {"F": "final", "P": "preliminary"}}]},
         "code": {"coding": [{"system": "http://loinc.org", "code": {"$col": "code"}, "display": {"$col": "display"}}]},
         "subject": {"reference": {"$col": "patient_id", "$fn": [{"prefix": "Patient/"}]}},
