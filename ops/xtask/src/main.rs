@@ -1,4 +1,4 @@
-//! Project tasks: `cargo x demo | check | test | fuzz | bench | gen | pg`.
+//! Project tasks: `cargo x demo | check | test | model | fuzz | bench | gen | pg`.
 //!
 //! Runs other programs and says how long they took; holds no logic of the engine, and nothing depends on it.
 //! Every command works from any folder of the checkout and ends with 0 only when each of its steps did.
@@ -8,6 +8,7 @@ mod check;
 mod demo;
 mod fuzz;
 mod gen_r4;
+mod model;
 mod peers;
 mod steps;
 mod test;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 #[command(
     name = "cargo x",
     bin_name = "cargo x",
-    after_help = "Examples:\n  cargo x demo              the whole loop, to look at\n  cargo x check             formatting, lints, the rules of the house\n  cargo x test              everything, from a fresh clone\n  cargo x test flow         the tests of one crate\n  cargo x fuzz map          one parser under libFuzzer\n  cargo x bench capture     one bench\n  cargo x pg --install      make sure there is a PostgreSQL to test with"
+    after_help = "Examples:\n  cargo x demo              the whole loop, to look at\n  cargo x check             formatting, lints, the rules of the house\n  cargo x test              everything, from a fresh clone\n  cargo x test flow         the tests of one crate\n  cargo x model             the contracts, every state of them\n  cargo x fuzz map          one parser under libFuzzer\n  cargo x bench capture     one bench\n  cargo x pg --install      make sure there is a PostgreSQL to test with"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -35,6 +36,8 @@ enum Command {
     Check(check::Check),
     /// Formatting and tidy, then every test; finds or installs PostgreSQL first.
     Test(test::Test),
+    /// The exhaustive model of the contracts: no promise breaks with every rule, one does without each.
+    Model(model::Model),
     /// Every parser under libFuzzer: what breaks one is kept in tests/fuzz/found.
     Fuzz(fuzz::Fuzz),
     /// The benches, in release mode: ours beside a reference, alternating on the same data.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Check(check) => check.run(),
         Command::Test(test) => test.run(),
+        Command::Model(model) => model.run(),
         Command::Fuzz(fuzz) => fuzz.run(),
         Command::Bench(bench) => bench.run(),
         Command::Gen(Gen::R4(options)) => gen_r4::run(&options),

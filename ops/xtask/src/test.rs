@@ -24,7 +24,7 @@ impl Test {
         }
         let postgres = steps.time("postgresql", peers::ensure)?;
         let mut tests = cargo(&["test"]);
-        tests.args(selection(&self.filters, &folder_of));
+        tests.args(selection(&self.filters, &packages_in));
         postgres.tell(&mut tests);
         steps.run("tests", &mut tests)?;
         steps.report();
@@ -33,14 +33,15 @@ impl Test {
 }
 
 /// The arguments for `cargo test`: crates become packages, other words filter names.
-fn selection(filters: &[String], folder_of: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+fn selection(filters: &[String], packages_in: &dyn Fn(&str) -> Vec<String>) -> Vec<String> {
     let mut packages = Vec::new();
     let mut words = Vec::new();
     for filter in filters {
-        match folder_of(filter) {
-            Some(package) => packages.extend(["--package".to_owned(), package]),
-            None => words.push(filter.clone()),
+        let named = packages_in(filter);
+        if named.is_empty() {
+            words.push(filter.clone());
         }
+        packages.extend(named.into_iter().flat_map(|package| ["--package".to_owned(), package]));
     }
     if packages.is_empty() {
         packages.push("--workspace".to_owned());
@@ -52,17 +53,20 @@ fn selection(filters: &[String], folder_of: &dyn Fn(&str) -> Option<String>) -> 
     packages
 }
 
-/// The package in the folder of that name, where our crates lie.
-fn folder_of(name: &str) -> Option<String> {
+/// The packages in folders of that name, where our crates lie; `model` is two.
+fn packages_in(name: &str) -> Vec<String> {
     let named = |folder: &Path| {
         let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).ok()?;
         let line = manifest.lines().find(|line| line.starts_with("name = "))?;
         Some(line.trim_start_matches("name = ").trim_matches('"').to_owned())
     };
     if name.contains(['/', '.']) {
-        return None;
+        return Vec::new();
     }
-    ["engine", "connectors", "tests", "ops", ""].iter().find_map(|parent| named(&root().join(parent).join(name)))
+    ["engine", "connectors", "tests", "ops", ""]
+        .iter()
+        .filter_map(|parent| named(&root().join(parent).join(name)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -71,7 +75,7 @@ mod tests {
 
     fn chosen(filters: &[&str]) -> String {
         let filters: Vec<String> = filters.iter().map(|&filter| filter.to_owned()).collect();
-        selection(&filters, &folder_of).join(" ")
+        selection(&filters, &packages_in).join(" ")
     }
 
     #[test]
@@ -84,6 +88,7 @@ mod tests {
         assert_eq!(chosen(&["flow"]), "--package lockstep-flow");
         assert_eq!(chosen(&["cli"]), "--package lockstep");
         assert_eq!(chosen(&["schemas"]), "--package lockstep-schemas");
+        assert_eq!(chosen(&["model"]), "--package lockstep-model --package lockstep-protocol");
     }
 
     #[test]
