@@ -41,14 +41,17 @@ pub(crate) type Stopped = BTreeMap<TableName, Box<str>>;
 pub(crate) struct Blocking {
     /// What stops all of it.
     pub(crate) everything: Option<Fault>,
-    /// What stops a table alone.
+    /// What stops a table alone: its changes are missed.
     pub(crate) tables: Stopped,
+    /// What stops the reading of a table alone: its changes come by the log all the same.
+    pub(crate) unreadable: Stopped,
 }
 
 /// All problems of a source that is about to be opened: those of tables that were captured so far (`known`) stop these
 /// tables alone, every other one stops the source, and is told with all of them.
 pub(crate) async fn blocking(sql: &Sql, options: &Options, known: &BTreeSet<TableName>) -> Result<Blocking, Error> {
-    let (found, mut tables) = (problems(sql, options).await?, Stopped::new());
+    let found = problems(sql, options).await?;
+    let (mut tables, mut unreadable) = (Stopped::new(), Stopped::new());
     let stops_all = |problem: &Problem| problem.of.is_empty() || !problem.of.iter().all(|table| known.contains(table));
     if found.iter().any(stops_all) {
         let join = |text: fn(&Fault) -> &String| {
@@ -56,16 +59,20 @@ pub(crate) async fn blocking(sql: &Sql, options: &Options, known: &BTreeSet<Tabl
             texts.join("; ")
         };
         let all = Fault::new(Failure::Misconfigured, join(|fault| &fault.what)).cure(join(|fault| &fault.cure));
-        return Ok(Blocking { everything: Some(all), tables });
+        return Ok(Blocking { everything: Some(all), tables, unreadable });
     }
-    for Problem { fault, of } in found {
-        for table in of {
-            let what = tables.entry(table).or_default();
-            let before = if what.is_empty() { String::new() } else { format!("{what}; ") };
-            *what = format!("{before}{fault}").into();
-        }
+    for Problem { fault, of, reading } in found {
+        let stopped = if reading { &mut unreadable } else { &mut tables };
+        of.into_iter().for_each(|table| tell(stopped, table, &fault.to_string()));
     }
-    Ok(Blocking { everything: None, tables })
+    Ok(Blocking { everything: None, tables, unreadable })
+}
+
+/// Notes one more reason.
+pub(crate) fn tell(stopped: &mut Stopped, table: TableName, why: &str) {
+    let what = stopped.entry(table).or_default();
+    let before = if what.is_empty() { String::new() } else { format!("{what}; ") };
+    *what = format!("{before}{why}").into();
 }
 
 async fn replication_login(options: &Options) -> Result<(), Error> {
@@ -87,6 +94,8 @@ struct Problem {
     fault: Fault,
     /// The tables that it is about; none: it is about all of the source.
     of: Vec<TableName>,
+    /// Whether it stands in the way of reading them alone, and not of their changes.
+    reading: bool,
 }
 
 struct Problems(Vec<Problem>);
@@ -98,7 +107,13 @@ impl Problems {
 
     /// One that concerns these tables alone.
     fn of(&mut self, of: Vec<TableName>, what: impl Into<String>, cure: impl Into<String>) {
-        self.0.push(Problem { fault: Fault::new(Failure::Misconfigured, what).cure(cure), of });
+        self.0.push(Problem { fault: Fault::new(Failure::Misconfigured, what).cure(cure), of, reading: false });
+    }
+
+    /// One that hides the table's rows from the role; the log does not ask whether it may see them.
+    fn hides(&mut self, table: &TableName, what: impl Into<String>, cure: impl Into<String>) {
+        let fault = Fault::new(Failure::Misconfigured, what).cure(cure);
+        self.0.push(Problem { fault, of: vec![table.clone()], reading: true });
     }
 }
 
@@ -243,16 +258,18 @@ fn table_fits(row: &SimpleQueryRow, table: &TableName, options: &Options, found:
         _ => found.of(of.clone(), format!("{table} is temporary"), "name a permanent table"),
     }
     if text(row, 5) != "t" {
-        found.add(
+        found.hides(
+            table,
             format!("the role may not look into the schema of {table}"),
             format!("GRANT USAGE ON SCHEMA {schema} TO {role};"),
         );
     }
     if text(row, 6) != "t" {
-        found.add(format!("the role may not read {table}"), format!("GRANT SELECT ON {name} TO {role};"));
+        found.hides(table, format!("the role may not read {table}"), format!("GRANT SELECT ON {name} TO {role};"));
     }
     if text(row, 7) == "t" {
-        found.add(
+        found.hides(
+            table,
             format!("row security hides rows of {table} from the role, and the log does not know of it"),
             format!("ALTER ROLE {role} BYPASSRLS;"),
         );

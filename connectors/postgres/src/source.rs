@@ -150,17 +150,25 @@ impl PostgresSource {
             self.new_slot(&sql, &mut wire, &here, &published, &mut batch).await.map_err(Fault::from)?
         };
         let (frames, write) = wire.start(&self.start_command(passed)).await.map_err(Fault::from)?;
-        let (mut resume, mut watched) = (resume, published);
+        let (mut resume, mut watched, mut stopped) = (resume, published, blocking.tables);
         if resume.started {
             // Once more, now that nobody else can move it: the server silently begins where its slot stands (J10).
             let slot = SlotState::find(&sql, &options.name()).await.map_err(Fault::from)?;
             slot::check(options, slot.as_ref(), &here, resume.identity.as_deref(), passed)?;
-            watched = self.start_tables(&mut resume, passed, &here, &watched, &blocking.tables, &mut batch);
+            watched = self.start_tables(&mut resume, passed, &here, &watched, &stopped, &mut batch);
         }
-        for (table, what) in &blocking.tables {
+        for (table, what) in &stopped {
             tracing::error!(source = %options.system, %table, "captured no longer, and read again once this is mended: {what}");
         }
-        let from = Begin { resume, passed, batch, watched, stopped: blocking.tables };
+        for (table, what) in blocking.unreadable {
+            if resume.tables.get(&table) == Some(&TableResume::Ready) {
+                tracing::warn!(source = %options.system, %table, "its changes are captured, but it cannot be read: {what}");
+                continue;
+            }
+            tracing::error!(source = %options.system, %table, "not read further until this is mended: {what}");
+            prerequisites::tell(&mut stopped, table, &what);
+        }
+        let from = Begin { resume, passed, batch, watched, stopped };
         Ok(self.streaming(sql, frames, write, from).await.map_err(Fault::from)?)
     }
 

@@ -268,9 +268,13 @@ async fn look(sql: &Sql, options: &Options, recorded: &Published, stopped: &Stop
     if stopped.is_empty() {
         return Ok(None);
     }
-    let known = stopped.keys().cloned().collect();
+    // What else is wrong by now is no news of these tables.
+    let known = options.tables.iter().cloned().collect();
     let now = prerequisites::blocking(sql, options, &known).await?;
-    let mended: Vec<&TableName> = stopped.keys().filter(|table| !now.tables.contains_key(*table)).collect();
+    let stands = |table: &&TableName| {
+        now.everything.is_some() || now.tables.contains_key(*table) || now.unreadable.contains_key(*table)
+    };
+    let mended: Vec<&TableName> = stopped.keys().filter(|table| !stands(table)).collect();
     let names: Vec<&str> = mended.iter().map(|table| table.as_str()).collect();
     let what = || format!("{}: it can be captured again", names.join(", "));
     Ok((!mended.is_empty()).then(|| Error::Republished { what: what(), table: alone(mended.into_iter()) }))

@@ -6,7 +6,7 @@ use crate::{
 };
 use lockstep_postgres::PostgresSource;
 use model::{Entry, SnapshotMark, TableName};
-use ports::{OpenFault, TableResume, resume::IDENTITY_PREFIX};
+use ports::{OpenFault, Source as _, TableResume, resume::IDENTITY_PREFIX};
 use std::time::{Duration, Instant};
 
 const TABLES: &str =
@@ -135,15 +135,83 @@ async fn a_table_that_is_out_stops_alone_and_is_read_when_it_is_back() {
     setup.run("INSERT INTO b VALUES (2, 'goes on')").await;
     let rows = capture.rows().len();
     capture.until_rows(rows + 1).await;
-    let progress = capture.handle.as_ref().unwrap().progress();
-    let stopped: Vec<_> = progress.iter().filter_map(|table| Some((&table.table, table.stopped.clone()?))).collect();
-    assert_eq!(stopped.len(), 1, "{progress:?}");
-    assert!(*stopped[0].0 == "public.a".into() && stopped[0].1.contains("ADD TABLE \"public\".\"a\""), "{progress:?}");
+    stands_still(&capture, "ADD TABLE \"public\".\"a\"");
     assert_eq!(reopened_stopped(&mut capture).await, [], "it is started once");
     setup.run(&format!("ALTER PUBLICATION lockstep_{name} ADD TABLE a")).await;
     noticed(&mut capture, "public.a: it was put into").await;
     reopened(&mut capture).await;
     assert_eq!(equals_source(&mut capture).await.inferred, 6);
+}
+
+/// `a` stands still, alone, and says its cure.
+#[track_caller]
+fn stands_still(capture: &Capture, cure: &str) {
+    let progress = capture.handle.as_ref().unwrap().progress();
+    let stopped: Vec<_> = progress.iter().filter_map(|table| Some((&table.table, table.stopped.clone()?))).collect();
+    assert_eq!(stopped.len(), 1, "{progress:?}");
+    assert!(*stopped[0].0 == "public.a".into() && stopped[0].1.contains(cure), "{progress:?}");
+}
+
+/// A role of its own captures `a`, 120 rows in chunks of four, and may read nothing more after the first chunk: then the
+/// reading of `a` stops alone, goes on where it was when `cure` was done, and a table that is ready is none of its business.
+async fn hidden_while_read(hide: &str, cure: &str, says: &str) {
+    let Some(cluster) = cluster() else { return };
+    let setup = Setup::new(cluster, TABLES).await;
+    let role = format!("reader_{}", setup.name);
+    let with = |sql: &str| sql.replace("ROLE", &role);
+    setup.run(&format!("CREATE ROLE {role} LOGIN REPLICATION; GRANT SELECT ON a, b TO {role}")).await;
+    let mut options = setup.options(&BOTH);
+    (options.address.user, options.chunk_rows) = (role.clone(), 4);
+    let mut capture = Capture::new(options);
+    capture.open().await;
+    capture.until("a chunk", |capture| capture.count(|entry| matches!(entry, Entry::Chunk(_))) > 0).await;
+    setup.run(&with(hide)).await;
+    // What was read ahead may still come.
+    let said = format!("{:?}", fault(&mut capture).await);
+    assert!(said.contains("42501"), "{said}");
+    let chunks = capture.count(|entry| matches!(entry, Entry::Chunk(_)));
+    assert!(capture.resume.tables[&TableName::from("public.a")] != TableResume::Ready, "nothing was hidden");
+    capture.crash_and_open().await;
+    stands_still(&capture, &with(says));
+    let ready = |capture: &Capture| capture.resume.tables[&TableName::from("public.b")] == TableResume::Ready;
+    capture.until("the other table", ready).await;
+    setup.run("INSERT INTO b VALUES (2, 'goes on'); UPDATE a SET v = 'meanwhile' WHERE id IN (3, 110)").await;
+    capture.until_rows(3).await;
+    let problems = PostgresSource::new(capture.options.clone()).prerequisites().await.unwrap();
+    assert!(problems.iter().any(|fault| fault.to_string().contains(&with(says))), "{problems:?}");
+
+    setup.run(&with(cure)).await;
+    noticed(&mut capture, "public.a: it can be captured again").await;
+    let from = capture.journal.len();
+    capture.crash_and_open().await;
+    capture.until_ready().await;
+    assert_eq!(started(&capture, from.min(capture.journal.len())), [], "it goes on, and begins nothing anew");
+    assert!(capture.count(|entry| matches!(entry, Entry::Chunk(_))) > chunks);
+    assert_eq!(equals_source(&mut capture).await.inferred, 0);
+
+    // Read once, it needs nobody's leave.
+    capture.source = PostgresSource::new(capture.options.clone());
+    setup.run(&with(hide)).await;
+    capture.crash_and_open().await;
+    assert!(capture.handle.as_ref().unwrap().progress().is_empty());
+    setup.run("UPDATE a SET v = 'streamed' WHERE id = 7").await;
+    let rows = capture.rows().len();
+    capture.until_rows(rows + 1).await;
+    capture.options.address.user = "postgres".into();
+    assert_eq!(equals_source(&mut capture).await.inferred, 0);
+    setup.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_may_not_be_read_any_more_stops_alone() {
+    let (hide, cure) = ("REVOKE SELECT ON a FROM ROLE", "GRANT SELECT ON a TO ROLE");
+    hidden_while_read(hide, cure, "GRANT SELECT ON \"public\".\"a\" TO \"ROLE\";").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_under_row_security_stops_alone() {
+    let hide = "ALTER TABLE a ENABLE ROW LEVEL SECURITY; ALTER USER ROLE NOBYPASSRLS";
+    hidden_while_read(hide, "ALTER USER ROLE BYPASSRLS", "BYPASSRLS;").await;
 }
 
 async fn reopened_stopped(capture: &mut Capture) -> Vec<TableName> {

@@ -68,10 +68,14 @@ fn a_missing_grant_is_told_with_its_sql() {
     world.engine.cli(&["run"]).exits(4).says(all).says("GRANT SELECT ON");
     world.cluster.run("ALTER ROLE capture REPLICATION");
     ends_the_first_start(&world, "GRANT SELECT ON");
-    let cure = |world: &mut World| world.cluster.run("GRANT SELECT ON observation TO capture");
-    cure(&mut world);
-    let damage = |world: &mut World| world.cluster.run("REVOKE SELECT ON observation FROM capture");
-    stops_and_goes_on(&mut world, "GRANT SELECT ON", damage, cure);
+    world.cluster.run("GRANT SELECT ON observation TO capture");
+    let damage = |world: &mut World| {
+        world.cluster.run("REVOKE SELECT ON observation FROM capture; ALTER ROLE capture NOREPLICATION");
+    };
+    let cure = |world: &mut World| {
+        world.cluster.run("GRANT SELECT ON observation TO capture; ALTER ROLE capture REPLICATION");
+    };
+    stops_and_goes_on(&mut world, all, damage, cure);
 }
 
 #[test]

@@ -76,6 +76,29 @@ fn a_table_that_is_out_stops_alone_and_says_its_cure() {
 }
 
 #[test]
+fn a_table_that_may_not_be_read_stops_alone_and_says_its_cure() {
+    let _timed = Timed::new("grant taken from one table");
+    let mut world = world();
+    world.cluster.run("REVOKE SELECT ON observation FROM capture");
+    world.engine.cli(&["check"]).exits(4).says("GRANT SELECT ON");
+    // It was read once, so that nothing stands still before it must be read again.
+    world.cluster.run(&format!("BEGIN; {OUT} observation; {UNSEEN}; {BACK} observation; COMMIT"));
+    let status = world.engine.wait_status("the table is stopped", PATIENCE, |status| {
+        status["source"]["state"] == "streaming" && status["halts"].to_string().contains("table public.observation")
+    });
+    let cure = "GRANT SELECT ON \\\"public\\\".\\\"observation\\\" TO \\\"capture\\\";";
+    assert!(status["halts"].to_string().contains(cure), "{status}");
+    world.cluster.run("UPDATE patient_name SET family = 'Goes on' WHERE patient_id = 770000000001");
+    let lsn = world.cluster.lsn();
+    world.engine.wait_status("the rest is captured", PATIENCE, |status| {
+        status["source"]["passed"].as_str().map_or(0, lockstep_e2e::postgres::lsn) >= lsn
+    });
+    world.cluster.run("GRANT SELECT ON observation TO capture");
+    wait_read_again(&world);
+    check(&mut world);
+}
+
+#[test]
 fn what_changed_while_the_engine_was_down_is_read_again() {
     let _timed = Timed::new("publication, engine down");
     let mut world = world();
