@@ -87,8 +87,11 @@ impl Flow {
         if let Some((n, what)) = self.deliver.describe(unit).into_iter().next() {
             return format!("its decision {n} is {what}");
         }
-        let known = ledger::unit_key(unit.id, state)
-            .and_then(|key| stored::get::<AggregateState>(state, &keys::aggregate(&key.entity, &key.key)));
+        let key = ledger::unit_key(unit.id, state);
+        if key.as_ref().is_some_and(|key| ledger::held(&self.deliver.system, key, state).exists) {
+            return "the target says that this, or another thing that they refer to, is not there".into();
+        }
+        let known = key.and_then(|key| stored::get::<AggregateState>(state, &keys::aggregate(&key.entity, &key.key)));
         match known.and_then(|known| known.verdict) {
             None => "nothing is decided about it yet".into(),
             Some(Verdict::Parked(cause)) => format!("it is parked: {cause}"),

@@ -16,6 +16,9 @@ const FAILURES_IN_A_ROW: u32 = 4;
 pub(crate) const BACKOFF_MIN_MS: u64 = 50;
 /// The longest, unless the target asks for more.
 pub(crate) const BACKOFF_MAX_MS: u64 = 10_000;
+/// The longest for what waits for another unit that the target has not: its outcome is looked at at once, this is for what
+/// somebody else puts there again.
+pub(crate) const DANGLING_MAX_MS: u64 = 300_000;
 
 /// The effects of one unit without an outcome, in decision order.
 pub(crate) struct Lane {
@@ -26,6 +29,31 @@ pub(crate) struct Lane {
     pub refusals: u32,
     /// The next thing to do with the first effect is to settle an earlier attempt.
     pub settle: bool,
+    /// The process before may have sent the first effect: that is settled before the lane waits for another unit.
+    pub unsure: bool,
+    /// The target itself said that what the first effect refers to is not there: it is tried again then.
+    pub dangling: Option<Timestamp>,
+}
+
+impl Lane {
+    pub(crate) fn new(key: UnitKey, attempted: bool) -> Lane {
+        Lane {
+            key,
+            queue: VecDeque::new(),
+            state: LaneState::Idle,
+            attempts: u32::from(attempted),
+            refusals: 0,
+            settle: false,
+            unsure: attempted,
+            dangling: None,
+        }
+    }
+
+    /// The first effect has its outcome.
+    pub(crate) fn begin_anew(&mut self) {
+        (self.state, self.attempts, self.refusals) = (LaneState::Idle, 0, 0);
+        (self.settle, self.unsure, self.dangling) = (false, false, None);
+    }
 }
 
 pub(crate) struct Queued {
@@ -65,13 +93,23 @@ impl Deliver {
         }
     }
 
-    /// Whether `target` may be referred to: it stands at the system, or is none of our units. What stands there itself, or
-    /// may, goes on referring to what somebody deleted: a retraction never waits for a person who keeps that deleted.
-    pub(crate) fn acknowledged(&self, target: &Unit, me: &Unit, state: &dyn StateTxn) -> bool {
-        let held = |unit: &Unit| Some(ledger::held(&self.system, &ledger::unit_key(unit.id, state)?, state));
-        let sent = self.lanes.get(me).is_some_and(|lane| lane.attempts > 0);
-        let stood = |there: &ledger::Held| there.version.is_some() && (sent || held(me).is_some_and(|me| me.exists));
-        target == me || held(target).is_none_or(|there| there.exists || stood(&there))
+    /// What the effect waits for: a unit of ours that it refers to and that does not stand at the system, with the version
+    /// as which it stood there once. What stands there itself goes on referring to what somebody deleted: a retraction
+    /// never waits for a person who keeps that deleted, unless the target says that it must.
+    pub(crate) fn waits_for(&self, effect: &Unsettled, state: &dyn StateTxn) -> Option<(Unit, Option<Box<str>>)> {
+        let dangling = self.lanes.get(&effect.unit).is_some_and(|lane| lane.dangling.is_some());
+        let stands = ledger::held(&self.system, &effect.key, state).exists;
+        let others = effect.refs.iter().filter(|target| **target != effect.unit);
+        let ours = others.filter_map(|target| {
+            let there = ledger::held(&self.system, &ledger::unit_key(target.id, state)?, state);
+            Some((target, there))
+        });
+        let mut ours: Vec<(&Unit, ledger::Held)> = ours.collect();
+        // What was never there first: with such a reference the effect has never left.
+        ours.sort_by_key(|(_, there)| (there.exists, there.version.is_some()));
+        let (target, there) = ours.into_iter().next()?;
+        let goes = there.exists || (stands && there.version.is_some());
+        (dangling || !goes).then(|| (target.clone(), there.version))
     }
 
     pub(crate) fn hold_back(&mut self, unit: &Unit, now: Timestamp, wait_ms: u64) {

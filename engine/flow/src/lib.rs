@@ -40,6 +40,7 @@ mod readiness;
 mod rebuild;
 mod records;
 mod recover;
+mod replied;
 mod reopen;
 mod reshape;
 mod rows;

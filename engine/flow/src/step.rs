@@ -208,7 +208,7 @@ impl Flow {
             FlowInput::SourceOpened => self.source_opened(&mut out),
             FlowInput::SourceFailed(fault) => self.source_failed(now, fault, &mut out),
             FlowInput::Appended { id, appended } => self.appended(id, appended, state, &mut out),
-            FlowInput::Replied { unit, effect, reply } => self.replied(now, &unit, effect, reply, &mut out),
+            FlowInput::Replied { unit, effect, reply } => self.replied(now, (&unit, effect), reply, state, &mut out),
             FlowInput::Act { token, by, act, reason } => self.act(token, by, act, reason, state, &mut out),
             FlowInput::Fence { token, position } => self.fences.push_back((token, position)),
             FlowInput::CheckpointDue => self.checkpoint_due = true,
@@ -337,15 +337,15 @@ impl Flow {
     fn replied(
         &mut self,
         now: Timestamp,
-        unit: &model::Unit,
-        effect: model::EffectId,
+        (unit, effect): (&model::Unit, model::EffectId),
         reply: ports::SinkReply,
+        state: &dyn StateTxn,
         out: &mut Vec<FlowOutput>,
     ) {
         let failed = self.deliver.fault.is_some();
         let scope = Scope::Sink(self.deliver.system.clone());
         let mends = reply.asks_for_patience().then(|| scope.clone());
-        let done = self.deliver.replied(now, unit, effect, reply);
+        let done = self.deliver.replied(now, (unit, effect), reply, state);
         if let (false, Some(fault)) = (failed, &self.deliver.fault) {
             let what = fault.to_string();
             self.wait(scope, what, mends, out);

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// Beginnings of rows, and what plays them: a golden script of this crate, or `FILE::TEST`.
-const SCENARIOS: [(&str, &[&str]); 17] = [
+const SCENARIOS: [(&str, &[&str]); 18] = [
     (
         "chunk durable, the next one not",
         &["tests/e2e/tests/chunks.rs::a_kill_at_every_chunk_boundary_repeats_no_older_value"],
@@ -12,6 +12,10 @@ const SCENARIOS: [(&str, &[&str]); 17] = [
     ("`Commit` durable, before its decision", &["recover/a_commit_without_its_decision_is_decided"]),
     ("step k of n of the decisions durable", &["recover/a_recorded_step_is_not_decided_again"]),
     ("decision durable, before send", &["recover/a_decided_effect_leaves_after_a_crash"]),
+    (
+        "the same, and what it refers to is gone by now",
+        &["recover/a_create_whose_reference_is_gone_is_asked_about_and_waits"],
+    ),
     (
         "send, before reply; reply, before `Acked` is durable",
         &["deliver/lost_reply_is_one_version", "recover/a_reply_that_no_journal_has_is_asked_for_again"],

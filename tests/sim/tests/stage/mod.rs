@@ -176,6 +176,10 @@ impl Stage {
                 self.flow = Flow::new(Config { quarantine: self.quarantine.clone(), ..config(self.limits) });
                 Vec::new()
             }
+            "waiting" => {
+                let items = self.flow.waiting(self.store.txn());
+                items.iter().map(|item| self.names.waiting(item)).collect()
+            }
             // A disk that did not keep what it said it had.
             "lose" => {
                 drop(self.decisions.pop());
@@ -368,6 +372,17 @@ impl Stage {
             "refused" => {
                 SinkReply::NotApplied { what: "refused".into(), retry_after_ms: None, why: ports::NotApplied::Refused }
             }
+            "dependency" => SinkReply::NotApplied {
+                what: "not-found".into(),
+                retry_after_ms: None,
+                why: ports::NotApplied::Dependency,
+            },
+            // Settled: no attempt of ours stands, and what it was decided on does.
+            "absent" => SinkReply::NotApplied {
+                what: "its base stands".into(),
+                retry_after_ms: None,
+                why: ports::NotApplied::Busy,
+            },
             "later" => {
                 SinkReply::NotApplied { what: "busy".into(), retry_after_ms: Some(2_000), why: ports::NotApplied::Busy }
             }

@@ -1,6 +1,6 @@
 //! Outputs as a script shows them; names stand for hashes.
 
-use flow::{FlowOutput, Scope};
+use flow::{Awaited, FlowOutput, Scope, WaitingItem};
 use model::{
     Base, Cell, Decided, Decision, EffectId, Entry, EntryId, Mark, Outcome, Record, RequestId, RowChange, RowKey,
     SourcePosition, Unit, UnitId, Value, Verdict, Write,
@@ -131,6 +131,15 @@ impl Names {
             FlowOutput::Corrupt(fault) => vec![line("corrupt", &fault.to_string())],
             FlowOutput::ReadJournal(_) | FlowOutput::ReadDecisions(_) | FlowOutput::Again => Vec::new(),
         }
+    }
+
+    /// A line of `waiting ls`.
+    pub fn waiting(&mut self, item: &WaitingItem) -> String {
+        let on = match &item.on {
+            Awaited::Row { entity, .. } => format!("a row of {entity}"),
+            Awaited::Unit(unit) => self.of_unit(unit),
+        };
+        line("waiting", &format!("for {on}: {} since {}, {}", item.count, self.of_unit(&item.first), item.why))
     }
 
     fn entry(&mut self, entry: &Entry) -> String {
