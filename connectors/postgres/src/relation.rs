@@ -11,6 +11,7 @@ use crate::{
     pgoutput::{self, Datum, Malformed, Message, Old, Relation, Relations as Numbers, Tuple},
     session::Sql,
     values,
+    watch::LOOK_MAX,
 };
 use model::{Cell, Row, RowChange, TableName};
 use schemas::{Plan, RowWriter};
@@ -77,7 +78,9 @@ impl Relations {
         let Some(message) = self.asked.clone() else { return Ok(()) };
         if let Message::Relation(relation) = pgoutput::parse(&message)? {
             let table = name(&relation);
-            if let Some(shape) = Shape::read(&self.sql, &table).await? {
+            // This session may have been idle for days: one that a firewall has dropped must not stop the stream for long.
+            let asked = tokio::time::timeout(LOOK_MAX, Shape::read(&self.sql, &table)).await;
+            if let Some(shape) = asked.map_err(|_| Error::Silent(LOOK_MAX.as_secs()))?? {
                 self.keys.insert(table.clone(), shape.key);
             }
             self.take(&relation, table);

@@ -213,7 +213,9 @@ impl PostgresSource {
         let named = &self.options.tables;
         let mut tables: BTreeSet<&TableName> =
             named.iter().filter(|table| !resume.tables.contains_key(table)).collect();
-        let known = resume.tables.iter().filter(|(_, state)| **state != UNREAD).map(|(table, _)| table);
+        // Rows of a table may have come by the stream before its first chunk: started is not enough, if publishing changed.
+        let known = resume.tables.iter().filter(|(table, state)| **state != UNREAD || differs.contains_key(*table));
+        let known = known.map(|(table, _)| table);
         tables
             .extend(known.filter(|table| {
                 !named.contains(table) || differs.contains_key(*table) || stopped.contains_key(*table)
@@ -278,6 +280,7 @@ impl PostgresSource {
             passed,
             moved_at: Instant::now(),
             silent: 0,
+            silent_max: silent_max(patience),
             transaction: None,
             batch,
             options,
@@ -398,4 +401,12 @@ impl PostgresSource {
         }
         Ok(said)
     }
+}
+
+/// How many silent seconds end the patience. While the server decodes a transaction of tables that are not ours it gives a
+/// sign each half of its `wal_sender_timeout`, and none at all without one: given up there, it would begin it again, for ever.
+fn silent_max(wal_sender_timeout: Duration) -> u64 {
+    const LEAST: u64 = 60;
+    const WITHOUT: u64 = 3_600;
+    if wal_sender_timeout.is_zero() { WITHOUT } else { LEAST.max(wal_sender_timeout.as_secs().saturating_mul(2)) }
 }

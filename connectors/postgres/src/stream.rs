@@ -28,9 +28,8 @@ use std::{collections::BTreeMap, future::pending, sync::Arc, time::Duration, tim
 
 /// A source that is alive says so this often.
 const IDLE: Duration = Duration::from_secs(1);
-/// After this many silent seconds the server is asked for a sign, and after that many given up.
+/// After this many silent seconds the server is asked for a sign.
 const ASK_AFTER: u64 = 10;
-const GIVE_UP_AFTER: u64 = 60;
 
 /// An open change stream.
 pub(crate) struct Stream {
@@ -49,8 +48,9 @@ pub(crate) struct Stream {
     /// Up to where entries were made, and when that last moved.
     pub(crate) passed: Lsn,
     pub(crate) moved_at: Instant,
-    /// Seconds waited in vain, one after the other.
+    /// Seconds waited in vain, one after the other, and how many end the patience.
     pub(crate) silent: u64,
+    pub(crate) silent_max: u64,
     pub(crate) transaction: Option<Transaction>,
     pub(crate) batch: Batch,
 }
@@ -93,7 +93,7 @@ impl Stream {
     /// Nothing came for a second. The server's sign is a keepalive, which also says how far its log is.
     fn idle(&mut self) -> Result<Vec<Entry>, Error> {
         self.silent += 1;
-        if self.silent >= GIVE_UP_AFTER {
+        if self.silent >= self.silent_max {
             return Err(Error::Silent(self.silent));
         }
         if self.silent.is_multiple_of(ASK_AFTER) || self.moved_at.elapsed() >= self.options.heartbeat {

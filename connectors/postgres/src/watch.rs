@@ -25,8 +25,8 @@ use tokio::sync::oneshot;
 
 /// How often the catalogue is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
-/// A look that takes so long means that nobody is watching.
-const LOOK_MAX: Duration = Duration::from_secs(60);
+/// A look that takes so long means that nobody answers.
+pub(crate) const LOOK_MAX: Duration = Duration::from_secs(60);
 
 /// Where a table's line says its name; it is the last word, because it may hold spaces.
 const TABLE: &str = "table=";

@@ -41,7 +41,7 @@ pub fn lock(settings: &Settings) -> Result<DataLock, CliError> {
 /// Opens everything for writing; whoever calls holds the lock.
 pub fn open(settings: &Settings) -> Result<Stores, Fault> {
     let Recoveries { journal, decisions, store } = recover(settings)?;
-    let now = SystemClock.now();
+    let now = SystemClock::default().now();
     let journal = journal.open(log_config(settings), kernel_entropy(), now)?;
     let decisions = decisions.open(log_config(settings), kernel_entropy(), now)?;
     let term = journal.term();
@@ -52,7 +52,20 @@ pub fn open(settings: &Settings) -> Result<Stores, Fault> {
 /// otherwise stand where entries are missing, and nobody would see the gap any more.
 pub fn open_journal(settings: &Settings) -> Result<(EntryLog, RedbStore), Fault> {
     let Recoveries { journal, store, .. } = recover(settings)?;
-    Ok((journal.open(log_config(settings), kernel_entropy(), SystemClock.now())?, store))
+    Ok((journal.open(log_config(settings), kernel_entropy(), SystemClock::default().now())?, store))
+}
+
+/// Both logs as they lie there, for reading to their last whole entry; whoever calls holds the lock. Made durable first if
+/// `keep`, because a state that is kept must not be ahead of them.
+pub fn read_recovered(settings: &Settings, keep: bool) -> Result<(EntryReader, RecordReader), Fault> {
+    let journal = Recovered::<EntryCodec>::recover(&settings.data("journal"))?;
+    let decisions = Recovered::<RecordCodec>::recover(&settings.data("decisions"))?;
+    compare(&decisions, journal.report().last)?;
+    if keep {
+        journal.settle()?;
+        decisions.settle()?;
+    }
+    Ok((journal.reader()?, decisions.reader()?))
 }
 
 /// What lies in `data_dir`, not opened for writing yet.
@@ -69,7 +82,7 @@ fn recover(settings: &Settings) -> Result<Recoveries, Fault> {
     let decisions = Recovered::<RecordCodec>::recover(&settings.data("decisions"))?;
     let mut store = RedbStore::open(&settings.data("store"))?;
     let (last, decided) = (journal.report().last, decisions.report().last);
-    compare(settings, last, decided)?;
+    compare(&decisions, last)?;
     let seq = |last: Option<EntryId>| last.map_or(0, |id| id.seq);
     flow::tails_hold(&*store.view()?, seq(last), seq(decided))?;
     Ok(Recoveries { journal, decisions, store })
@@ -123,9 +136,9 @@ pub fn visit<C: journal::Codec>(
 }
 
 /// Decisions ahead of the journal mean that acknowledged entries are gone (J16).
-fn compare(settings: &Settings, journal: Option<EntryId>, decisions: Option<EntryId>) -> Result<(), Fault> {
-    let Some(last) = decisions else { return Ok(()) };
-    let decided = last_input(&read_decisions(settings)?, last)?;
+fn compare(decisions: &Recovered<RecordCodec>, journal: Option<EntryId>) -> Result<(), Fault> {
+    let Some(last) = decisions.report().last else { return Ok(()) };
+    let decided = last_input(&decisions.reader()?, last)?;
     let tail = journal.map_or(0, |id| id.seq);
     if decided <= tail {
         return Ok(());

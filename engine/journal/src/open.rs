@@ -9,7 +9,7 @@ use crate::{
     error::LogError,
     index::Index,
     log::{Active, Config, EmbeddedLog},
-    reader::WRITER,
+    reader::{LogReader, WRITER},
     recover::{self, Found},
     reserve::Reserve,
     segment::{Segment, SegmentId},
@@ -90,6 +90,19 @@ impl<C: Codec> Recovered<C> {
     /// The resume fold of every source up to the last whole entry (J6).
     pub fn resumes(&self) -> &Resumes {
         &self.found.resumes
+    }
+
+    /// For reading up to the last whole entry, whatever the `tail` file says: that may be behind after a power cut, and only
+    /// a log that nobody writes may be read so. What is kept of it must be made durable first ([`Recovered::settle`]).
+    pub fn reader(&self) -> Result<LogReader<C>, Fault> {
+        let reader = LogReader::open_on(self.disk.clone(), &self.dir)?;
+        reader.goes_to(self.report.last);
+        Ok(reader)
+    }
+
+    /// Cuts the torn tail and makes sure of what stands, as an opening does, but appends nothing.
+    pub fn settle(&self) -> Result<(), Fault> {
+        Ok(self.found.active.as_ref().map_or(Ok(()), |active| settle(active, &self.found))?)
     }
 
     /// Cuts the torn tail, makes sure of what stands, and appends `Opened` under the next term.

@@ -103,6 +103,14 @@ impl<C: Codec> LogReader<C> {
         })
     }
 
+    /// Takes this for the tail as long as nothing higher is told.
+    pub(crate) fn goes_to(&self, last: Option<EntryId>) {
+        if let Some(last) = last {
+            self.seen.set(last.seq);
+            self.writer.set(last.writer);
+        }
+    }
+
     /// The last durable entry, as of now; none in an empty log.
     pub fn tail(&self) -> Result<Option<EntryId>, Fault> {
         let seq = self.durable()?;

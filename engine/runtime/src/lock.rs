@@ -39,7 +39,7 @@ impl DataLock {
     /// Takes the lock, making the directory where it is missing: for this user alone, for rows will lie in it.
     pub fn take(dir: &Path) -> Result<DataLock, LockError> {
         let failed = |source| LockError::Io { dir: dir.to_owned(), source };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+        make(dir).map_err(failed)?;
         let path = dir.join("lock");
         let options = File::options().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = options.map_err(failed)?;
@@ -62,6 +62,18 @@ impl DataLock {
     }
 }
 
+/// Makes the directory with those above it, and makes their names durable: logs that a power cut leaves without a name are
+/// lost, however well they were flushed.
+fn make(dir: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    for made in missing {
+        let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,7 +82,7 @@ mod tests {
     fn a_directory_that_is_made_is_private() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
-        let data = dir.path().join("data");
+        let data = dir.path().join("above/data");
         let _held = DataLock::take(&data).unwrap();
         assert_eq!(fs::metadata(data).unwrap().permissions().mode() & 0o777, 0o700);
     }

@@ -133,9 +133,10 @@ impl LogTask {
     }
 
     fn round(&mut self, round: Round, captured: &mut Captured) -> Result<(), Fault> {
+        // Captured rows come last (J24): a flood of them must not keep waiting what was decided from durable entries.
         self.journal_append(round.vital, Class::Vital)?;
-        self.capture(captured)?;
         self.decisions_append(round.records)?;
+        self.capture(captured)?;
         for read in round.reads {
             let input = match read {
                 LogRequest::ReadJournal(from) => FlowInput::JournalRead(self.journal.read(from, READ_BYTES_MAX)?),

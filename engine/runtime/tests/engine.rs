@@ -223,7 +223,7 @@ impl World {
                 spare_ahead: false,
                 ..journal::Config::new("test", 1)
             };
-            let now = SystemClock.now();
+            let now = SystemClock::default().now();
             let (journal, _) = EntryLog::open(&dir.join("journal"), config(), kernel_entropy(), now)?;
             let (decisions, _) = RecordLog::open(&dir.join("decisions"), config(), kernel_entropy(), now)?;
             let term = journal.term();
@@ -251,7 +251,7 @@ impl World {
                 open: self.open(),
                 source: Arc::new(source),
                 sink: self.sink.clone(),
-                clock: Arc::new(SystemClock),
+                clock: Arc::new(SystemClock::default()),
                 kill: KillPoints::none(),
             },
             tokio::runtime::Handle::current(),

@@ -99,7 +99,7 @@ fn start() -> Engine {
             open: Box::new(open),
             source: Arc::new(|| Err(Fault::new(Failure::Transient, "no source"))),
             sink: Arc::new(MemorySink::default()),
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(SystemClock::default()),
             kill: KillPoints::none(),
         },
         tokio::runtime::Handle::current(),

@@ -82,14 +82,14 @@ fn setup(order: &Order, done: Arc<Notify>) -> Outcome<Setup> {
         source: Arc::new(source),
         // Nothing is decided, so nothing is ever sent.
         sink: Arc::new(MemorySink::default()),
-        clock: Arc::new(SystemClock),
+        clock: Arc::new(SystemClock::default()),
         kill: KillPoints::none(),
     })
 }
 
 fn stores(data: &Path, until: Until, done: Arc<Notify>) -> Result<Stores, Fault> {
     let config = journal::Config::new("bench", flow::BEHAVIOUR);
-    let now = SystemClock.now();
+    let now = SystemClock::default().now();
     let (journal, _) = EntryLog::open(&data.join("journal"), config.clone(), kernel_entropy(), now)?;
     let (decisions, _) = RecordLog::open(&data.join("decisions"), config, kernel_entropy(), now)?;
     let (term, store) = (journal.term(), RedbStore::open(&data.join("store"))?);

@@ -27,15 +27,14 @@ struct Plan {
     check_every: u32,
 }
 
-fn snapshot(flag: Flag, dice: &mut Dice, kills: u32) {
+fn snapshot(flag: Flag, also: Also, dice: &mut Dice, kills: u32) {
     let mut world = World::new(Shape { preload: 500, chunk_rows: 25, ..Shape::new(flag) });
     let load = Load::start(&world.cluster.writer_url(), dice.number(), 60.0);
-    for _ in 0..kills {
-        world.engine.start();
-        std::thread::sleep(dice.millis(150, 900));
-        world.engine.kill();
-    }
     world.engine.start();
+    for _ in 0..kills {
+        std::thread::sleep(dice.millis(150, 900));
+        kill_one(&mut world, also, dice);
+    }
     std::thread::sleep(dice.millis(500, 1500));
     load.stop();
     println!("snapshot {flag:?}: {kills} kills, {:?}", check(&mut world));
@@ -102,7 +101,7 @@ fn kill_one(world: &mut World, also: Also, dice: &mut Dice) {
 fn kills_of_the_engine_at_a_server_by_the_specification() {
     let _timed = Timed::new("kills, spec");
     let mut dice = Dice::new("kills, spec");
-    snapshot(Flag::Spec, &mut dice, rounds(4, 30));
+    snapshot(Flag::Spec, Also::Nothing, &mut dice, rounds(4, 30));
     let plan = Plan { flag: Flag::Spec, also: Also::Nothing, rounds: rounds(3, 35), faults: false, check_every: 5 };
     stream(&plan, &mut dice);
     stream(&Plan { faults: true, ..plan }, &mut dice);
@@ -112,7 +111,7 @@ fn kills_of_the_engine_at_a_server_by_the_specification() {
 fn kills_of_the_engine_at_a_server_like_hapi() {
     let _timed = Timed::new("kills, hapi");
     let mut dice = Dice::new("kills, hapi");
-    snapshot(Flag::Hapi, &mut dice, rounds(4, 30));
+    snapshot(Flag::Hapi, Also::Nothing, &mut dice, rounds(4, 30));
     let plan = Plan { flag: Flag::Hapi, also: Also::Nothing, rounds: rounds(3, 35), faults: false, check_every: 5 };
     stream(&plan, &mut dice);
     stream(&Plan { faults: true, ..plan }, &mut dice);
@@ -123,7 +122,8 @@ fn kills_of_engine_and_database() {
     let _timed = Timed::new("kills, database");
     let mut dice = Dice::new("kills, database");
     for flag in [Flag::Spec, Flag::Hapi] {
-        let plan = Plan { flag, also: Also::Postgres, rounds: rounds(2, 15), faults: false, check_every: 5 };
+        snapshot(flag, Also::Postgres, &mut dice, rounds(1, 7));
+        let plan = Plan { flag, also: Also::Postgres, rounds: rounds(1, 8), faults: false, check_every: 5 };
         stream(&plan, &mut dice);
     }
 }
@@ -133,7 +133,8 @@ fn kills_of_engine_and_target() {
     let _timed = Timed::new("kills, target");
     let mut dice = Dice::new("kills, target");
     for flag in [Flag::Spec, Flag::Hapi] {
-        let plan = Plan { flag, also: Also::Target, rounds: rounds(2, 15), faults: true, check_every: 5 };
+        snapshot(flag, Also::Target, &mut dice, rounds(1, 7));
+        let plan = Plan { flag, also: Also::Target, rounds: rounds(1, 8), faults: true, check_every: 5 };
         stream(&plan, &mut dice);
     }
 }

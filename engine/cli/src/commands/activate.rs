@@ -77,6 +77,6 @@ fn append(settings: &Settings, file: &map::MapFile, map: Option<&Map>) -> Result
         behaviour: flow::BEHAVIOUR,
     });
     let batch: Arc<[Entry]> = Arc::from([activated]);
-    let appended = journal.append(&[batch], Class::Vital, SystemClock.now())?;
+    let appended = journal.append(&[batch], Class::Vital, SystemClock::default().now())?;
     Ok(appended.first().map(|appended| appended.first.to_string()).unwrap_or_default())
 }

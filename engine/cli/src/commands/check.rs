@@ -113,7 +113,7 @@ fn enter(settings: &Settings, findings: String) -> Result<String, CliError> {
         act: ControlAct::Probed { system, profile: profile.into(), findings: findings.into() },
         reason: "".into(),
     });
-    let appended = journal.append(&[Arc::from([control])], Class::Vital, SystemClock.now())?;
+    let appended = journal.append(&[Arc::from([control])], Class::Vital, SystemClock::default().now())?;
     Ok(appended.first().map(|appended| appended.first.to_string()).unwrap_or_default())
 }
 

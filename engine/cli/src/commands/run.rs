@@ -99,7 +99,7 @@ async fn pipeline(
             open: Box::new(move || stores::open(&opening)),
             source: Arc::new(move || connect::source(&reading).map_err(CliError::into_fault)),
             sink,
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(SystemClock::default()),
             kill: KillPoints::from_env(),
         },
         tokio,

@@ -23,7 +23,7 @@ pub fn run(settings: &Settings, command: &Source, output: Output) -> Result<Exit
         reason: reason.as_str().into(),
     });
     let batch: Arc<[Entry]> = Arc::from([control]);
-    let appended = journal.append(&[batch], Class::Vital, SystemClock.now())?;
+    let appended = journal.append(&[batch], Class::Vital, SystemClock::default().now())?;
     let entry = appended.first().map(|appended| appended.first.to_string()).unwrap_or_default();
     output.say(json!({ "removed": removed, "entry": entry }), || {
         let removed = if removed.is_empty() { vec!["nothing of ours was there".to_owned()] } else { removed.clone() };

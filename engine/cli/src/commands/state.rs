@@ -28,7 +28,7 @@ pub fn run(settings: &Settings, command: &State, output: Output) -> Result<Exit,
     let State::Rebuild { dry_run } = command;
     let _lock = stores::lock(settings)?;
     // A state that cannot be folded again is not thrown away, nor one that alone knows what the logs have lost (J16).
-    let (journal, decisions) = (stores::read_journal(settings)?, stores::read_decisions(settings)?);
+    let (journal, decisions) = stores::read_recovered(settings, !dry_run)?;
     let tail = journal.tail()?.ok_or_else(dry::empty)?;
     let before = match RedbStore::open(&settings.data("store")) {
         Ok(mut store) => {
