@@ -9,7 +9,7 @@
 //!  data_dir/journal/                            data_dir/decisions/ is the same
 //!    00000001-00000000000000000001.log          segments: number, first entry
 //!    00000002-00000000000000001801.log
-//!    spare                                      the next one, zeros
+//!    spare                                      the next one, zeros, from a quarter of the present one on
 //!    reserve, owed                              space for what is vital on a full disk, and for what follows of rows (J24)
 //!    tail                                       how far everything is durable
 //! ```

@@ -24,6 +24,8 @@ use std::{collections::BTreeMap, marker::PhantomData, path::PathBuf, sync::Arc};
 
 const UNFINISHED: &str = "segment.new";
 const PAGE_BYTES: u64 = 4_096;
+/// The next segment's file is filled from this part of the present one on: a quarter, so that three are left to do it in.
+const SPARE_FROM_PART: u64 = 4;
 
 /// How a log is kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -275,10 +277,16 @@ impl<C: Codec> EmbeddedLog<C> {
         self.index.add_segment(segment.clone());
         self.last_segment = name.id;
         self.active = Some(Active { segment, end: HEADER_BYTES, begun: false });
-        if self.config.spare_ahead && self.reserve.missing() == 0 {
+        Ok(())
+    }
+
+    /// Has the next segment's file filled once a part of the present one is used: a log that was just opened has the disk
+    /// to itself, and an idle one never takes the space.
+    fn fill_ahead(&mut self) {
+        let due = |active: &Active| active.end >= active.segment.header.bytes / SPARE_FROM_PART;
+        if self.config.spare_ahead && self.reserve.missing() == 0 && self.active.as_ref().is_some_and(due) {
             self.spare.begin();
         }
-        Ok(())
     }
 
     /// One write, one flush.
@@ -317,6 +325,7 @@ impl<C: Codec> EmbeddedLog<C> {
         }
         let mark = Mark { seq: self.next_seq - 1, segment: self.last_segment, writer: self.writer };
         self.tail.write(mark)?;
+        self.fill_ahead();
         if self.buf.capacity() > BUFFER_KEPT_MAX {
             self.buf = Vec::new();
         }

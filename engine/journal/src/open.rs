@@ -150,9 +150,6 @@ impl<C: Codec> Recovered<C> {
             entropy,
         };
         log.try_append(&[Arc::new([opened])], Class::Vital, now)?;
-        if log.config.spare_ahead && log.reserve.missing() == 0 {
-            log.spare.begin();
-        }
         Ok(log)
     }
 }

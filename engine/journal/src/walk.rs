@@ -168,8 +168,8 @@ pub(crate) fn look_behind(segment: &Segment, at: u64) -> Result<Behind, LogError
         let len = (end - from).min(WINDOW_BYTES as u64);
         let read = window.bytes(from, len).map_err(LogError::io("cannot read", name.file()))?;
         let Ok(piece) = read else { break };
-        if let Some(last) = piece.iter().rposition(|byte| *byte != 0) {
-            behind.dirty_end = from + last as u64 + 1;
+        if let Some(dirty) = dirty_bytes(piece) {
+            behind.dirty_end = from + dirty as u64;
             let heads: Vec<usize> =
                 (0..piece.len()).step_by(8).filter(|place| Head::looks_like(&piece[*place..])).collect();
             for place in heads {
@@ -180,6 +180,15 @@ pub(crate) fn look_behind(segment: &Segment, at: u64) -> Result<Behind, LogError
         from += if from + len == end { len } else { len - OVERLAP as u64 };
     }
     Ok(behind)
+}
+
+/// How many bytes there are up to the last one that is not zero; none if all are zero. Each start looks through a whole
+/// segment, most of it zeros, so they are passed in blocks that the compiler makes vectors of.
+fn dirty_bytes(piece: &[u8]) -> Option<usize> {
+    const BLOCK: usize = 1 << 10;
+    let dirty = |block: &[u8]| block.iter().fold(0, |all, byte| all | byte) != 0;
+    let block = piece.chunks(BLOCK).rposition(dirty)? * BLOCK;
+    piece[block..].iter().rposition(|byte| *byte != 0).map(|last| block + last + 1)
 }
 
 /// `durable_upto` of the head at `at`, zero if it is none. Read by itself: a head may be longer than a window.
@@ -193,4 +202,19 @@ fn durable_upto(segment: &Segment, at: u64, seed: frame::Seed) -> Result<u64, Lo
     };
     let head = read(size).map_err(io())?.and_then(|bytes| Head::parse(&bytes, seed));
     Ok(head.map_or(0, |head| head.durable_upto))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_byte_that_is_not_zero_is_found_wherever_it_lies() {
+        assert_eq!((dirty_bytes(&[]), dirty_bytes(&[0; 3_000])), (None, None));
+        for last in [0, 1, 1_023, 1_024, 2_047, 2_048, 2_999] {
+            let mut piece = [0; 3_000];
+            (piece[0], piece[last]) = (7, 1);
+            assert_eq!(dirty_bytes(&piece), Some(last + 1));
+        }
+    }
 }

@@ -309,16 +309,21 @@ fn looking_at_a_log_writes_nothing() {
 
 #[test]
 fn the_next_segments_file_is_filled_ahead_and_taken() {
+    const LENGTH: u64 = 2 * SEGMENT_BYTES;
     let disk = MemDisk::default();
-    let ahead = lockstep_journal::Config { spare_ahead: true, ..config(SEGMENT_BYTES, 0) };
+    let ahead = lockstep_journal::Config { spare_ahead: true, ..config(LENGTH, 0) };
     let (mut log, _) = open::<BlobCodec>(&disk, ahead.clone()).unwrap();
+    assert!(!disk.names().iter().any(|name| name.starts_with("spare")), "an idle log takes no space for more");
+    for n in 0..10 {
+        append(&mut log, n, Class::Capture).unwrap();
+    }
     let patience = Instant::now() + Duration::from_secs(20);
     while !disk.names().contains(&"spare".into()) {
         assert!(Instant::now() < patience, "no spare after 20 s");
         std::thread::yield_now();
     }
-    assert_eq!(disk.bytes("spare"), vec![0; SEGMENT_BYTES as usize]);
-    for n in 0..60 {
+    assert_eq!(disk.bytes("spare"), vec![0; LENGTH as usize]);
+    for n in 10..120 {
         append(&mut log, n, Class::Capture).unwrap();
     }
     let before = all(&log);
