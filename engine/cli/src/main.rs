@@ -26,6 +26,11 @@ use exit::Exit;
 use output::Output;
 use std::process::ExitCode;
 
+/// What one thread makes another one lets go of, all day long, and the system's allocator keeps an arena a thread. How this
+/// one is set stands in `.cargo/config.toml`.
+#[global_allocator]
+static MEMORY: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let mut command = args::command();
     let parsed = command.try_get_matches_from_mut(std::env::args_os());

@@ -99,6 +99,10 @@ impl Bench {
     }
 }
 
+/// As the binary `lockstep` has it, since this program is the engine of some benches.
+#[global_allocator]
+static MEMORY: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Some(order) = cli.engine {
