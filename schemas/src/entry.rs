@@ -140,6 +140,6 @@ wire_union!(ControlAct {
     4 Dropped { source },
 });
 
-wire_symbols!(Answer { Expand, ReadAgain, Accept, Release, Recreate, KeepDeleted });
+wire_symbols!(Answer { Expand, ReadAgain, Accept, Release, Recreate, KeepDeleted, Rebind, Unbind });
 
 wire_record!(Principal { issuer, subject, name, roles, how });

@@ -13,7 +13,7 @@ pub struct AnswerHelp {
 }
 
 /// Every answer there is.
-pub const ANSWERS: [AnswerHelp; 6] = [
+pub const ANSWERS: [AnswerHelp; 8] = [
     AnswerHelp {
         name: "expand",
         help: "Of a truncated table: every row that was in it counts as deleted, and the map's delete_means says what that \
@@ -47,6 +47,18 @@ pub const ANSWERS: [AnswerHelp; 6] = [
         help: "Of a unit that was deleted at the target: it stays deleted, or is deleted again; changes of its rows are \
                followed and write nothing. When the deletion was right",
     },
+    AnswerHelp {
+        name: "rebind",
+        help: "Of a table that has another key: read it again under the new one; the columns of the old key go on saying which \
+               resource a row is, so every row stays the resource that it was and the map stays as it is. When the old key's \
+               columns are still there with their values",
+    },
+    AnswerHelp {
+        name: "unbind",
+        help: "Of a table that has another key and lost the columns of the old one: its resources stay at the target as they \
+               are, nothing of ours changes them again, and its rows become new resources by a map in which they are an \
+               entity with a name and a `part` of their own. When nothing leads from a row to what it was",
+    },
 ];
 
 /// Examples of `held answer`, one for each answer.
@@ -57,6 +69,8 @@ pub const ANSWER_EXAMPLES: &str = "Examples:
   lockstep held answer entity:patient release --reason \"bigint reads as int did\"
   lockstep held answer unit:Patient/0b7c62e9-7a55-5d13-9f0e-2f7b5a1c4d10 recreate --reason \"deleted by mistake\"
   lockstep held answer unit:Patient/0b7c62e9-7a55-5d13-9f0e-2f7b5a1c4d10 keep-deleted
+  lockstep held answer table:public.patient rebind --reason \"the key is (site, mrn) now, patient_id is kept\"
+  lockstep held answer table:public.patient unbind --reason \"keys were assigned anew, the old ones are gone\"
   lockstep held answer source:legacy accept --dry-run     # says what it would do, and does nothing";
 
 /// The answers, for the command line.
@@ -76,7 +90,17 @@ pub fn answer(hold: &str, question: &str, name: &str) -> &'static str {
         ("table", question, "accept") if question.starts_with("its key was") => {
             "the same values name the same rows as before: go on, and read it again whole"
         }
+        ("table", question, "accept") if question.starts_with("under its new key") => {
+            "their rows are gone: read it again, and the map's delete_means says what that means"
+        }
         ("table", _, "accept") => "the deletions are right: fold them",
+        ("table", _, "rebind") => {
+            "the old key's columns go on naming its resources: each row stays the one it was, the map stays; it is read again whole"
+        }
+        ("table", _, "unbind") => {
+            "its resources stay at the target as they are; its rows become new ones, by an entity with a name and a part of \
+             its own"
+        }
         ("entity", _, "release") => "go on with the map in force: it fits the table as it is now",
         ("unit", _, "recreate") => "make it again at the target, from what the legacy rows say now",
         ("unit", "gone_at_target", "keep-deleted") => {

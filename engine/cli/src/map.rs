@@ -1,16 +1,19 @@
 //! The map file: read, compiled, compared with what is in force.
 
-use crate::{config::Settings, connect, error::CliError, exit::Exit, stores};
+use crate::{args, client, config::Settings, connect, error::CliError, exit::Exit, stores};
+use flow::Grounds;
 use journal::{EntryCodec, Recovered};
 use mapping::{Map, MapFault};
 use model::{EntryId, Hash, Kind, SystemId, TableName, TableSchema};
-use ports::{Failure, Fault, Resume};
+use ports::{Failure, Fault, Resume, StateStore};
 use schemas::r4::ElementTable;
+use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
 };
+use store::RedbStore;
 
 /// A map file's text with its hash.
 pub struct MapFile {
@@ -91,8 +94,20 @@ pub struct Known {
     pub gone: BTreeSet<TableName>,
 }
 
-/// The tables as the source shows them now; if it does not, as the journal knows them.
+/// The tables as the source shows them now; if it does not, as the journal knows them. A key is what units are known by.
 pub fn known_tables(settings: &Settings) -> Result<Known, Fault> {
+    let mut known = shown_tables(settings)?;
+    for (table, columns) in grounds(settings).known_by {
+        if let Some(schema) = known.tables.get_mut(&table) {
+            let at = |column: &str| u16::try_from(schema.column(column)?).ok();
+            let key: Option<Vec<u16>> = columns.iter().map(|column| at(column)).collect();
+            schema.key = key.unwrap_or_else(|| schema.key.clone());
+        }
+    }
+    Ok(known)
+}
+
+fn shown_tables(settings: &Settings) -> Result<Known, Fault> {
     match connect::table_schemas(settings) {
         Ok(schemas) => {
             let tables: BTreeMap<_, _> = schemas.into_iter().map(|schema| (schema.table.clone(), schema)).collect();
@@ -107,14 +122,14 @@ pub fn known_tables(settings: &Settings) -> Result<Known, Fault> {
     }
 }
 
-/// The hash of the map that the journal says is in force.
+/// The hash of the map that the journal says is in force: what the fold knows, and what the journal says behind it.
 pub fn in_force(settings: &Settings) -> Result<Option<Hash>, Fault> {
     if !settings.data("journal").is_dir() {
         return Ok(None);
     }
     let reader = stores::read_journal(settings)?;
-    let mut found = None;
-    stores::visit(&reader, EntryId::new(1, 1), |entry| {
+    let Grounds { folding, map: mut found, .. } = grounds(settings);
+    stores::visit(&reader, folding.unwrap_or(EntryId::new(1, 1)), |entry| {
         if let model::Entry::Activated(activated) = &entry.entry
             && activated.kind == Kind::Map
         {
@@ -123,6 +138,43 @@ pub fn in_force(settings: &Settings) -> Result<Option<Hash>, Fault> {
         true
     })?;
     Ok(found)
+}
+
+/// What the fold knows: asked of the engine that runs, else read from what one left; nothing where neither says it, and
+/// then the journal says everything.
+fn grounds(settings: &Settings) -> Grounds {
+    match client::is_running(settings) {
+        true => client::get(settings, "/status").ok().as_ref().and_then(told),
+        false => left(settings),
+    }
+    .unwrap_or_default()
+}
+
+fn told(status: &Value) -> Option<Grounds> {
+    let text = |value: &Value| value.as_str().map(Box::<str>::from);
+    let folding = args::entry_id(status["folding"].as_str()?).ok()?;
+    let map = status["in_force"].as_str().and_then(hash);
+    let table = |table: &Value| {
+        let columns = table["known_by"].as_array()?.iter().filter_map(text).collect();
+        Some((TableName::from(table["table"].as_str()?), columns))
+    };
+    let known_by = status["source"]["tables"].as_array()?.iter().filter_map(table).collect();
+    Some(Grounds { folding: Some(folding), map, known_by })
+}
+
+fn hash(text: &str) -> Option<Hash> {
+    let digits = |at: usize| u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok();
+    let bytes: Vec<u8> = (0..text.len() / 2).map(digits).collect::<Option<_>>()?;
+    Some(Hash(bytes.try_into().ok()?))
+}
+
+fn left(settings: &Settings) -> Option<Grounds> {
+    if !settings.data("store").is_dir() {
+        return None;
+    }
+    let _lock = stores::lock(settings).ok()?;
+    let mut store = RedbStore::open(&settings.data("store")).ok()?;
+    Some(Grounds::of(&*store.view().ok()?))
 }
 
 /// How the map file stands to the map in force.

@@ -61,7 +61,7 @@ impl Flow {
         }
         let view = StateRows { state, tables: &self.tables, indexes: &self.indexes };
         let system = &self.config.source.system;
-        match mapping::map(&view, active, usize::from(mark.entity), &mark.key, &unit, system) {
+        match view.mapped(active, usize::from(mark.entity), &mark.key, &unit, system) {
             Mapped::Candidate(mut candidate) => {
                 // A row that is gone cannot be cited; the entry that took it away can.
                 if candidate.cites.is_empty() {

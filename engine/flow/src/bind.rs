@@ -24,15 +24,13 @@ impl Flow {
         if !map.entities().iter().any(|entity| entity.root == *table) {
             return;
         }
-        // Under another key a row's name may be that of another row: nothing is bound before a person has answered.
-        if !self.tables.names_as_bound(plan.schema()) {
-            return;
-        }
+        let Some(columns) = self.tables.names_by(plan.schema()) else { return };
         let mut bound = Vec::new();
         for row in rows {
             // A row without a readable key is the fold's to refuse: it is nobody's root.
             let Ok(Some(key)) = plan.key(row) else { continue };
-            for entity in map.entities().iter().filter(|entity| entity.root == *table) {
+            let Some(key) = self.tables.name_of(plan, &key, row) else { continue };
+            for entity in map.entities().iter().filter(|entity| entity.root == *table && entity.key == columns) {
                 let name = (entity.name.clone(), key.clone());
                 if self.ingest.minted.contains(&name) || rows::unit(state, &entity.name, &key).is_some() {
                     continue;

@@ -7,6 +7,7 @@
 
 use crate::{
     Limits,
+    identity::UNNAMED,
     readable::rows_by_key,
     shadow::{self, AsOf, Changed, ShadowRow},
     stored,
@@ -56,6 +57,9 @@ pub(crate) fn fold(
         Ok(seen) => seen,
         Err(why) => return Folded::Unreadable(why),
     };
+    if tables.known_by(&table).is_some() && seen.iter().any(|(.., row)| tables.is_unnamed(plan, row)) {
+        return Folded::Unreadable(UNNAMED);
+    }
     // One walk over the range stands for a look at each row.
     let old = range(&table, chunk, state);
     let is_seen = |key: &RowKey| seen.binary_search_by(|(at, ..)| at.cmp(key)).is_ok();

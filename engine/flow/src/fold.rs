@@ -2,10 +2,12 @@
 
 use crate::{
     chunk::{self, Folded, Wanted},
+    identity::{self, UNNAMED},
     index,
     input::{FlowOutput, Scope},
     meta::Phase,
     readable::{Readable, key_before, read},
+    rows::StateRows,
     shadow::{self, Changed, ShadowRow, Told},
     step::{Flow, Transaction},
     visible::{Taken, weight},
@@ -163,6 +165,9 @@ impl Flow {
             schema: told.schema,
             row: Some(shadow::filled(plan, after, cells, old)),
         };
+        if row.row.as_ref().is_some_and(|row| self.tables.is_unnamed(plan, row)) {
+            return Err(UNNAMED);
+        }
         let before = present.and_then(|row| Some((plan_of(&row)?, row.row?)));
         if let Some(moved) = moved {
             self.delete(table.clone(), moved, told, state);
@@ -223,13 +228,16 @@ impl Flow {
 
     /// Moves indexes and marks whom a change dirties (J13, J14).
     fn changed(&mut self, changed: Changed, state: &mut dyn StateTxn) {
+        identity::update(&self.tables, &changed, state);
         let Some(map) = self.map.as_ref().and_then(|active| active.map.clone()) else { return };
         // Roots are found before the index moves for what left, and after it for what came.
         for (at, entity) in map.entities().iter().enumerate() {
+            let view = StateRows { state, tables: &self.tables, indexes: &self.indexes };
+            let mut roots = index::roots(&view, entity, &changed);
             if entity.root == changed.table {
-                self.mark(at, &changed.key, &[], state);
+                roots.extend(self.tables.names_of(&changed));
             }
-            for root in index::roots(&self.indexes, entity, &changed, state) {
+            for root in roots {
                 self.mark(at, &root, &[], state);
             }
         }
@@ -252,10 +260,12 @@ impl Flow {
         if !self.tables.is_keyed_as_now(chunk.schema, &plan) {
             return self.lose(&table, state);
         }
+        self.begun_on(&table, state);
         let map = self.map.as_ref().and_then(|active| active.map.as_ref());
         let wanted = Wanted {
             deletes: self.tables.state.get(&table).is_some_and(|table| table.accept_deletes),
-            changes: map.is_some_and(|map| map.entities().iter().any(|entity| entity.tables().contains(&&table))),
+            changes: self.tables.known_by(&table).is_some()
+                || map.is_some_and(|map| map.entities().iter().any(|entity| entity.tables().contains(&&table))),
         };
         match chunk::fold(id, chunk, &plan, &wanted, &self.config.limits, &self.tables, state) {
             Folded::Changed(changes) => changes.into_iter().for_each(|changed| self.changed(changed, state)),

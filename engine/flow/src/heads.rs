@@ -59,6 +59,10 @@ impl Head {
 pub fn identities_stand(map: &Map, state: &dyn StateTxn) -> Result<(), String> {
     let known: Vec<Head> = stored::get(state, &keys::meta(HEADS)).unwrap_or_default();
     for new in map.entities().iter().map(Head::of) {
+        // Several of one name: a person said that a key was renamed.
+        if known.contains(&new) {
+            continue;
+        }
         for old in &known {
             if let (true, Some(what)) = (old.entity == new.entity, new.differs(old)) {
                 return Err(format!(
@@ -77,6 +81,29 @@ pub fn identities_stand(map: &Map, state: &dyn StateTxn) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The entities whose units are, or ever were, known by these columns of this table.
+pub(crate) fn rooted(table: &TableName, key: &[Box<str>], state: &dyn StateTxn) -> Vec<EntityName> {
+    let known: Vec<Head> = stored::get(state, &keys::meta(HEADS)).unwrap_or_default();
+    let ours = known.into_iter().filter(|head| head.root == *table && head.key == key);
+    let mut names: Vec<EntityName> = ours.map(|head| head.entity).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// A person said that the key of a table has other names, and the values that it had.
+pub(crate) fn rename_key(table: &TableName, old: &[Box<str>], new: &[Box<str>], state: &mut dyn StateTxn) {
+    let mut known: Vec<Head> = stored::get(state, &keys::meta(HEADS)).unwrap_or_default();
+    let ours = known.iter().filter(|head| head.root == *table && head.key == old);
+    let renamed: Vec<Head> = ours.map(|head| Head { key: new.into(), ..head.clone() }).collect();
+    for head in renamed {
+        if !known.contains(&head) {
+            known.push(head);
+        }
+    }
+    stored::put(state, &keys::meta(HEADS), &known);
 }
 
 /// Remembers the entities of a map that is in force.

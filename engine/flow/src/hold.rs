@@ -1,7 +1,7 @@
 //! Activations, controls and holds: what people put in force, stop, and answer (J9, J31, J47, J49).
 
 use crate::{
-    heads, index,
+    heads, identity, index,
     input::{FlowOutput, Scope},
     ledger, readiness,
     reopen::SourceState,
@@ -119,7 +119,7 @@ impl Flow {
         self.hold_short(&map, state);
         heads::remember(&map, state);
         self.indexes = index::wanted(&map);
-        self.begin_work(index::rebuild(&self.indexes), state);
+        self.begin_work(identity::rebuild(&self.indexes, &self.tables), state);
         let closed = self.closed_entities();
         for at in 0..map.entities().len() {
             if u16::try_from(at).is_ok_and(|at| !closed.contains(&at)) {
@@ -177,6 +177,17 @@ impl Flow {
             Some((entity.name.clone(), format!("{table}: {what}: activate a map that fits")))
         };
         let held: Vec<(EntityName, String)> = map.entities().iter().filter_map(question).collect();
+        self.hold_entities(table, held, state, out);
+    }
+
+    /// Holds entities with a question about this table each.
+    pub(crate) fn hold_entities(
+        &mut self,
+        table: &TableName,
+        held: Vec<(EntityName, String)>,
+        state: &mut dyn StateTxn,
+        out: &mut Vec<FlowOutput>,
+    ) {
         if held.is_empty() {
             return;
         }
@@ -240,7 +251,8 @@ impl Flow {
             return;
         };
         let (truncated, incarnation) = (one.truncated, one.incarnation);
-        let renamed = answer == Answer::Accept && one.rekeyed.is_some();
+        let rekeyed = one.rekeyed.is_some();
+        let renamed = answer == Answer::Accept && rekeyed;
         (one.held, one.truncated, one.unread, one.too_many) = (None, None, false, false);
         one.accept_next = answer == Answer::Accept && !renamed;
         one.expanded = truncated.filter(|_| answer == Answer::Expand);
@@ -248,8 +260,11 @@ impl Flow {
         one.ready &= answer == Answer::Expand;
         self.tables.save(state);
         self.go_on(Scope::Table(table.clone()), out);
-        if renamed {
-            self.accept_key(table, state, out);
+        match answer {
+            Answer::Accept if renamed => self.accept_key(table, state, out),
+            Answer::Rebind if rekeyed => self.rebind(table, state, out),
+            Answer::Unbind if rekeyed => self.unbind(table, state, out),
+            _ => {}
         }
         self.mark_users_of(table, state);
         if let (Answer::Expand, Some(position)) = (answer, truncated) {
@@ -384,6 +399,11 @@ pub(crate) fn ends_at(entry: &Entry) -> Option<model::SourcePosition> {
         Entry::Heartbeat { position, .. } => Some(*position),
         _ => None,
     }
+}
+
+/// The hash of the map in force of a state, whether it fits or not.
+pub(crate) fn hash_in_force(state: &dyn StateTxn) -> Option<Hash> {
+    stored::get::<MapStored>(state, &keys::meta(MAP)).map(|stored| stored.hash)
 }
 
 /// The map in force of a state, or why there is none.

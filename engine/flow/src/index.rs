@@ -1,9 +1,9 @@
 //! Join indexes: from a value of some columns to the rows that hold it. Maintained for what the map in force joins on.
 
 use crate::{
+    rows::StateRows,
     shadow::{self, Changed},
     stored,
-    work::Work,
 };
 use mapping::{Entity, Map};
 use model::{Cell, Row, RowKey, TableName};
@@ -55,20 +55,24 @@ pub(crate) fn value(plan: &Plan, row: &Row, columns: &[Box<str>]) -> Option<RowK
 /// Moves a changed row's index entries.
 pub(crate) fn update(all: &[Index], changed: &Changed, state: &mut dyn StateTxn) {
     for (at, index) in all.iter().enumerate().filter(|(_, index)| index.table == changed.table) {
-        let of = |side: &Option<(std::sync::Arc<Plan>, Row)>| {
-            side.as_ref().and_then(|(plan, row)| value(plan, row, &index.columns))
-        };
-        let (before, after) = (of(&changed.before), of(&changed.after));
-        if before == after {
-            continue;
-        }
         let number = u16::try_from(at).expect("a map has fewer joins than u16 holds");
-        if let Some(value) = before {
-            state.delete(&keys::join(&index.table, number, &value, &changed.key));
-        }
-        if let Some(value) = after {
-            state.put(&keys::join(&index.table, number, &value, &changed.key), &[]);
-        }
+        move_entry(number, &index.columns, changed, state);
+    }
+}
+
+/// Moves a changed row's entry of one index, which is of its table.
+pub(crate) fn move_entry(number: u16, columns: &[Box<str>], changed: &Changed, state: &mut dyn StateTxn) {
+    let of =
+        |side: &Option<(std::sync::Arc<Plan>, Row)>| side.as_ref().and_then(|(plan, row)| value(plan, row, columns));
+    let (before, after) = (of(&changed.before), of(&changed.after));
+    if before == after {
+        return;
+    }
+    if let Some(value) = before {
+        state.delete(&keys::join(&changed.table, number, &value, &changed.key));
+    }
+    if let Some(value) = after {
+        state.put(&keys::join(&changed.table, number, &value, &changed.key), &[]);
     }
 }
 
@@ -81,16 +85,10 @@ pub(crate) fn find(table: &TableName, number: u16, value: &RowKey, state: &dyn S
         .collect()
 }
 
-/// What makes all of them anew from the shadow.
-pub(crate) fn rebuild(all: &[Index]) -> Vec<Work> {
-    let mut tables: Vec<&TableName> = all.iter().map(|index| &index.table).collect();
-    tables.dedup();
-    let of = |table: &TableName| Work::Index { table: table.clone(), after: None };
-    std::iter::once(Work::DropIndexes).chain(tables.into_iter().map(of)).collect()
-}
-
-/// The roots of `entity` whose joined rows a change touches, for its joins that ask for it (J14).
-pub(crate) fn roots(all: &[Index], entity: &Entity, changed: &Changed, state: &dyn StateTxn) -> Vec<RowKey> {
+/// The roots of `entity` whose joined rows a change touches, for its joins that ask for it (J14), by the names of their
+/// units.
+pub(crate) fn roots(view: &StateRows<'_>, entity: &Entity, changed: &Changed) -> Vec<RowKey> {
+    let StateRows { state, indexes: all, .. } = *view;
     let mut keys = Vec::new();
     for join in entity.joins.iter().filter(|join| join.remap && join.table == changed.table) {
         let (joined, root): (Vec<_>, Vec<_>) = join.on.iter().cloned().unzip();
@@ -99,7 +97,8 @@ pub(crate) fn roots(all: &[Index], entity: &Entity, changed: &Changed, state: &d
             if root == entity.key {
                 keys.push(value);
             } else if let Some(number) = number(all, &entity.root, &root) {
-                keys.extend(find(&entity.root, number, &value, state));
+                let rows = find(&entity.root, number, &value, state);
+                keys.extend(rows.iter().filter_map(|key| view.name_at(&entity.root, key)));
             }
         }
     }

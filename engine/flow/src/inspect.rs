@@ -145,6 +145,11 @@ impl Inspect {
         rows::unit(&*self.state, entity, key)
     }
 
+    /// The unit that a row of an entity's root belongs to.
+    pub fn unit_of(&self, entity: &EntityName, key: &RowKey, row: &ShadowRow) -> Option<Unit> {
+        rows::unit(&*self.state, entity, &self.tables.name_in(key, row)?)
+    }
+
     /// The entity and root key that a unit id stands for.
     pub fn unit_key(&self, id: UnitId) -> Option<(EntityName, RowKey)> {
         ledger::unit_key(id, &*self.state).map(|key| (key.entity, key.key))
@@ -174,7 +179,7 @@ impl Inspect {
     pub fn mapped(&self, entity: usize, key: &RowKey, unit: &Unit, source: &SystemId) -> Option<Mapped> {
         let map = self.map.as_ref().ok()?;
         let view = StateRows { state: &*self.state, tables: &self.tables, indexes: &self.indexes };
-        Some(mapping::map(&view, map, entity, key, unit, source))
+        Some(view.mapped(map, entity, key, unit, source))
     }
 
     /// What the ledger says of a unit.

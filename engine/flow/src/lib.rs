@@ -22,8 +22,10 @@ pub mod config;
 mod decide;
 mod deliver;
 mod fold;
+mod grounds;
 mod heads;
 mod hold;
+mod identity;
 mod index;
 mod ingest;
 mod input;
@@ -54,6 +56,7 @@ mod work;
 mod written;
 
 pub use config::{Config, Limits, SinkSettings, SourceSettings};
+pub use grounds::Grounds;
 pub use heads::identities_stand;
 pub use input::{Act, AppendId, FlowInput, FlowOutput, Scope};
 pub use inspect::{Aggregates, INTERNAL, Inspect, LedgerView, TableView, WAITED_TOO_LONG};

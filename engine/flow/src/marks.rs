@@ -7,7 +7,7 @@ use crate::{
     input::FlowOutput,
     ledger::RELEASED,
     recover::Stage,
-    rows,
+    rows::{self, StateRows},
     shadow::{self, PAGE},
     step::{Flow, Then},
     stored,
@@ -100,8 +100,9 @@ impl Flow {
                     return binding;
                 }
             } else if rows::unit(state, &entity.name, &mark.key).is_none() {
-                let row = shadow::get(state, &entity.root, &mark.key);
-                unbound.extend(row.filter(|row| row.row.is_some()).map(|_| self.mint(entity, &mark.key)));
+                let view = StateRows { state, tables: &self.tables, indexes: &self.indexes };
+                let is_there = !view.roots(&entity.root, &mark.key).is_empty();
+                unbound.extend(is_there.then(|| self.mint(entity, &mark.key)));
             }
         }
         match (dropped, self.append_bound(unbound, state, out)) {
@@ -162,9 +163,10 @@ impl Flow {
             return Binding::Done;
         };
         let page = shadow::page(&entity.root, range.bound_upto.as_ref(), PAGE, state);
-        let unbound =
-            page.iter().filter(|(key, row)| row.row.is_some() && rows::unit(state, &entity.name, key).is_none());
-        let bound: Vec<Bound> = unbound.map(|(key, _)| self.mint(entity, key)).collect();
+        let mut names: Vec<RowKey> = page.iter().filter_map(|(key, row)| self.tables.name_in(key, row)).collect();
+        names.dedup();
+        let unbound = names.iter().filter(|name| rows::unit(state, &entity.name, name).is_none());
+        let bound: Vec<Bound> = unbound.map(|name| self.mint(entity, name)).collect();
         range.all_bound = page.len() < PAGE;
         range.bound_upto = page.last().map(|(key, _)| key.clone()).or(range.bound_upto);
         self.worked += PAGE;
@@ -215,11 +217,7 @@ impl Flow {
 
     fn units_after(&self, entity: u16, after: Option<&RowKey>, max: usize, state: &dyn StateTxn) -> Vec<RowKey> {
         let Some(entity) = self.entity(entity) else { return Vec::new() };
-        let mut range = keys::units(&entity.name);
-        if let Some(after) = after {
-            range.0 = [&keys::unit(&entity.name, after)[..], &[0]].concat();
-        }
-        stored::keys(state, &range, max).iter().filter_map(|key| keys::unit_key(&entity.name, key)).collect()
+        rows::units_after(&entity.name, after, max, state)
     }
 
     /// Forgets the marks up to and with `upto`: those of one step.

@@ -1,8 +1,8 @@
 //! What people ask a running flow: answers hold names, counts and texts, never a patient's value.
 
 use crate::{
-    apply::Listed, input::Scope, ledger, meta::Phase, readiness, recover::Stage, reopen::SourceState, step::Flow,
-    stored,
+    apply::Listed, grounds::Grounds, input::Scope, ledger, meta::Phase, readiness, recover::Stage, reopen::SourceState,
+    step::Flow, stored,
 };
 use model::{
     AggregateState, Answer, EntityName, EntryId, Incarnation, SourcePosition, SystemId, TableName, Timestamp, Unit,
@@ -44,6 +44,8 @@ pub struct Status {
     pub held: u64,
     /// The map in force: name and hash, or why there is none.
     pub map: Result<(Box<str>, model::Hash), String>,
+    /// What a map is compiled and compared with.
+    pub grounds: Grounds,
     /// Parts that stopped.
     pub halts: Vec<Halt>,
 }
@@ -197,6 +199,7 @@ impl Flow {
             parked: listed.iter().filter(|one| !one.held).count() as u64,
             held: (held + listed.iter().filter(|one| one.held).count()) as u64,
             map,
+            grounds: self.grounds(),
             halts: self.halts(),
         }
     }

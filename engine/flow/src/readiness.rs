@@ -1,17 +1,19 @@
 //! When a table may be decided on: its shape and key, where its reading began, when it is read whole (J12, J49).
 //!
 //! * A row's name is its key: rows under another key are other rows. When the key changes, the shadow forgets the table and
-//!   a person says whether the new names are the old ones; nothing is folded over a row of another key.
+//!   a person says whose rows they are (`identity.rs`); nothing is folded over a row of another key.
 //! * A shape that lacks what the map in force uses says nothing of it: its table is read again, never guessed.
 
 use crate::{
+    heads,
+    identity::Recount,
     input::FlowOutput,
     step::Flow,
     tables::{self, TableState, key},
     work::Work,
 };
 use mapping::Map;
-use model::{Answer, Fingerprint, Incarnation, SnapshotMark, TableName, TableSchema};
+use model::{Answer, ColumnType, Fingerprint, Incarnation, SnapshotMark, TableName, TableSchema};
 use ports::StateTxn;
 
 impl Flow {
@@ -26,7 +28,8 @@ impl Flow {
     ) {
         let old = self.tables.current(&schema.table).cloned();
         self.tables.learn(fingerprint, schema);
-        if old.as_ref().is_some_and(|old| !key(old.schema()).eq(key(schema))) {
+        let unnamed = self.tables.known_by(&schema.table).is_some() && !self.tables.still_names(schema);
+        if unnamed || old.as_ref().is_some_and(|old| !key(old.schema()).eq(key(schema))) {
             self.rekeyed(schema, state);
         }
         self.tables.save(state);
@@ -36,31 +39,49 @@ impl Flow {
     /// Rows of this table have other names from here on: those so far are forgotten, and a person is asked.
     fn rekeyed(&mut self, schema: &TableSchema, state: &mut dyn StateTxn) {
         let table = &schema.table;
-        let names = |schema: &TableSchema| key(schema).map(|(name, _)| name).collect::<Vec<_>>().join(", ");
+        let roots = !self.units_of(table, state).is_empty();
+        let rebindable = !roots || self.tables.still_names(schema);
         let bound = self.tables.state.get(table).and_then(|one| self.tables.plan(one.keyed?)).map(|plan| plan.schema());
+        // What a reading that has begun and told nothing yet will tell is all that there is.
+        let unbegun = self.tables.state.get(table).is_some_and(|one| one.unbegun);
         let question = match bound {
+            Some(bound) if self.tables.names_as_bound(schema) && unbegun => {
+                format!(
+                    "its key was another for a while and is ({}) again: it goes on when it is read again",
+                    names(bound)
+                )
+            }
             Some(bound) if self.tables.names_as_bound(schema) => {
                 format!("its key was another for a while and is ({}) again: read the table again?", names(bound))
             }
-            Some(bound) if same_types(bound, schema) => format!(
-                "its key was ({}) and is ({}) now: accept if the same values name the same rows as before, as after a \
-                 renaming; else put the old key back and read the table again",
-                names(bound),
-                names(schema)
-            ),
-            Some(bound) => format!(
-                "its key was ({}) and is ({}) now, which cannot name the same rows: put the old key back and read the table \
-                 again",
-                names(bound),
-                names(schema)
-            ),
+            Some(bound) => {
+                let asked = match (rebindable, same_types(bound, schema)) {
+                    (true, false) => "rebind",
+                    (true, true) => "rebind, or accept if it was renamed",
+                    (false, true) => "accept if it was renamed, or unbind",
+                    (false, false) => "put the old key back, or unbind",
+                };
+                format!("its key was ({}) and is ({}) now: {asked}?", names(bound), names(schema))
+            }
             None => "its key is another now: read the table again?".to_owned(),
         };
-        self.lose(table, state);
+        if !unbegun {
+            self.lose(table, state);
+        }
         if let Some(one) = self.tables.state.get_mut(table) {
-            one.rekeyed = Some(question.into());
+            (one.rekeyed, one.rebindable, one.recount) = (Some(question.into()), rebindable, roots);
+            // Once a reading: a shape that comes behind this one may be an older chunk's.
+            one.unbegun = false;
         }
         self.begin_work(vec![Work::Forget { table: table.clone() }], state);
+    }
+
+    /// A chunk of the present reading of this table is folded.
+    pub(crate) fn begun_on(&mut self, table: &TableName, state: &mut dyn StateTxn) {
+        if let Some(one) = self.tables.state.get_mut(table).filter(|one| one.unbegun) {
+            one.unbegun = false;
+            self.tables.save(state);
+        }
     }
 
     /// Only a reading from the beginning makes this table ready again.
@@ -72,14 +93,16 @@ impl Flow {
 
     /// A person says that the present key names the rows as the one before did.
     pub(crate) fn accept_key(&mut self, table: &TableName, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
+        let old = self.tables.bound_by(table);
         if let Some(one) = self.tables.state.get_mut(table) {
-            (one.keyed, one.rekeyed) = (one.schema, None);
+            (one.keyed, one.rekeyed, one.by_columns) = (one.schema, None, false);
+        }
+        if let (Some(old), Some(new)) = (old, self.tables.bound_by(table)) {
+            heads::rename_key(table, &old, &new, state);
         }
         self.tables.save(state);
         // Whom the map joins by the old key is found by the new one, unless it waits for a map that fits anyway.
-        if self.map.as_ref().is_some_and(|active| self.compiled_now(&active.name, &active.bytes).is_ok()) {
-            self.put_in_force(state, out);
-        }
+        self.key_changed(state, out);
     }
 
     /// Holds the tables whose rows lack what this map uses: they were captured in an older shape.
@@ -129,6 +152,7 @@ impl Flow {
                 for table in tables {
                     let one = self.tables.state.entry(table.clone()).or_default();
                     (one.ready, one.lost, one.short, one.expanded) = (false, false, None, None);
+                    one.unbegun = true;
                     (one.begun_in, one.begun_at) = (incarnation, Some(*at));
                     // What a person accepted is this reading's alone: one that begins later deletes other rows.
                     (one.accept_deletes, one.accept_next) = (one.accept_next, false);
@@ -138,12 +162,18 @@ impl Flow {
             SnapshotMark::Ready { table, .. } => {
                 let bound = self.tables.current(table).is_none_or(|plan| self.tables.names_as_bound(plan.schema()));
                 let one = self.tables.state.entry(table.clone()).or_default();
-                (one.ready, one.accept_deletes) = (!one.lost, false);
-                one.expanded = None;
+                // Whoever accepts that rows are gone has seen how many.
+                one.recount &= !one.accept_deletes;
+                (one.ready, one.accept_deletes, one.expanded, one.unbegun) = (!one.lost, false, None, false);
                 if one.ready && bound {
                     one.rekeyed = None;
                 }
-                self.mark_users_of(&table.clone(), state);
+                if one.ready && one.recount && one.question().is_none() {
+                    let (table, entities) = (table.clone(), self.units_of(table, state));
+                    self.begin_work(vec![Work::Recount(Recount { table, entities, after: None, gone: 0 })], state);
+                } else {
+                    self.mark_users_of(&table.clone(), state);
+                }
             }
         }
         self.tables.save(state);
@@ -162,6 +192,12 @@ impl Flow {
     }
 }
 
+/// A key for people: its columns, each with its type.
+fn names(schema: &TableSchema) -> String {
+    let named = |(name, ty): (&str, ColumnType)| format!("{name} {}", format!("{ty:?}").to_lowercase());
+    key(schema).map(named).collect::<Vec<_>>().join(", ")
+}
+
 fn same_types(a: &TableSchema, b: &TableSchema) -> bool {
     key(a).map(|(_, ty)| ty).eq(key(b).map(|(_, ty)| ty))
 }
@@ -171,9 +207,15 @@ pub(crate) fn answers(table: &TableName, tables: &tables::Tables) -> &'static [A
     let Some(one) = tables.state.get(table) else { return &[] };
     let schemas = (one.keyed.and_then(|keyed| tables.plan(keyed)), tables.current(table));
     let renamed = matches!(schemas, (Some(keyed), Some(now)) if same_types(keyed.schema(), now.schema()));
+    let again = matches!((&one.rekeyed, schemas.1), (Some(_), Some(now)) if tables.names_as_bound(now.schema()));
     match (&one.rekeyed, &one.held, one.truncated) {
-        (Some(_), ..) if renamed => &[Answer::Accept, Answer::ReadAgain],
-        (Some(_), ..) => &[Answer::ReadAgain],
+        (Some(_), ..) if again => &[Answer::ReadAgain],
+        (Some(_), ..) => match (one.rebindable, renamed) {
+            (true, true) => &[Answer::Rebind, Answer::Accept, Answer::ReadAgain],
+            (true, false) => &[Answer::Rebind, Answer::ReadAgain],
+            (false, true) => &[Answer::Accept, Answer::Unbind, Answer::ReadAgain],
+            (false, false) => &[Answer::Unbind, Answer::ReadAgain],
+        },
         (None, Some(_), Some(_)) if !one.unread => &[Answer::Expand, Answer::ReadAgain],
         (None, Some(_), _) if one.too_many => &[Answer::Accept, Answer::ReadAgain],
         (None, Some(_), _) => &[Answer::ReadAgain],

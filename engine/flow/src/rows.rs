@@ -19,8 +19,7 @@ pub(crate) struct StateRows<'a> {
 
 impl Rows for StateRows<'_> {
     fn root(&self, table: &TableName, key: &RowKey) -> Option<RowView> {
-        let row = shadow::get(self.state, table, key)?;
-        Some(RowView { plan: self.tables.plan(row.schema)?.clone(), cite: row.cite, row: row.row? })
+        self.roots(table, key).into_iter().next()
     }
 
     fn joined(&self, entity: &Entity, join: usize, root: &RowView) -> Vec<RowView> {
@@ -31,7 +30,7 @@ impl Rows for StateRows<'_> {
         let (Some(value), Some(number)) = (value, number) else { return Vec::new() };
         let mut rows: Vec<(Vec<Value>, RowView)> = index::find(&join.table, number, &value, self.state)
             .iter()
-            .filter_map(|key| self.root(&join.table, key))
+            .filter_map(|key| self.row(&join.table, key))
             .map(|view| (order(&view.plan, &view.row, &join.order), view))
             .collect();
         rows.sort_by(|(a, _), (b, _)| by_order(a, b));
@@ -41,6 +40,28 @@ impl Rows for StateRows<'_> {
     fn unit(&self, entity: &EntityName, key: &RowKey) -> Option<Unit> {
         unit(self.state, entity, key)
     }
+}
+
+impl StateRows<'_> {
+    /// The row of this key, as its table's rows are known now.
+    pub(crate) fn row(&self, table: &TableName, key: &RowKey) -> Option<RowView> {
+        let row = shadow::get(self.state, table, key)?;
+        Some(RowView { plan: self.tables.plan(row.schema)?.clone(), cite: row.cite, row: row.row? })
+    }
+}
+
+/// The names of an entity's next units, in their order behind `after`.
+pub(crate) fn units_after(
+    entity: &EntityName,
+    after: Option<&RowKey>,
+    max: usize,
+    state: &dyn StateTxn,
+) -> Vec<RowKey> {
+    let mut range = keys::units(entity);
+    if let Some(after) = after {
+        range.0 = [&keys::unit(entity, after)[..], &[0]].concat();
+    }
+    stored::keys(state, &range, max).iter().filter_map(|key| keys::unit_key(entity, key)).collect()
 }
 
 /// The unit bound to a key of an entity.

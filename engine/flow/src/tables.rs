@@ -51,8 +51,16 @@ pub(crate) struct TableState {
     pub keyed: Option<Fingerprint>,
     /// Why rows under its present key may be other rows than those of that name so far, until a person answers.
     pub rekeyed: Option<Box<str>>,
+    /// .. and whether rows still say by which units they are known.
+    pub rebindable: bool,
     /// Its rows were forgotten: only a reading that begins after that makes it ready.
     pub lost: bool,
+    /// Nothing of the present reading is folded yet, and its rows have had one key.
+    pub unbegun: bool,
+    /// Its units are known by the columns of that key, whatever key its rows have (`identity.rs`).
+    pub by_columns: bool,
+    /// .. and which of them still have a row is to be counted when it is read.
+    pub recount: bool,
 }
 
 impl TableState {
@@ -80,9 +88,16 @@ impl Tables {
         self.plans.get(&self.state.get(table)?.schema?)
     }
 
-    /// The schemas in force.
+    /// The schemas in force, as a map sees them: a key is what the units are known by.
     pub(crate) fn schemas(&self) -> BTreeMap<TableName, TableSchema> {
-        self.state.keys().filter_map(|table| Some((table.clone(), self.current(table)?.schema().clone()))).collect()
+        let seen = |table: &TableName| {
+            let mut schema = self.current(table)?.schema().clone();
+            let at = |column: Box<str>| u16::try_from(schema.column(&column)?).ok();
+            let key = self.known_by(table).and_then(|columns| columns.into_iter().map(at).collect());
+            schema.key = key.unwrap_or(schema.key);
+            Some((table.clone(), schema))
+        };
+        self.state.keys().filter_map(seen).collect()
     }
 
     /// Whether the shape of a table that is to be read is still to come; also before it is known which are.
@@ -174,5 +189,9 @@ wire_record!(TableState {
     short,
     keyed,
     rekeyed,
-    lost
+    rebindable,
+    lost,
+    unbegun,
+    by_columns,
+    recount
 });

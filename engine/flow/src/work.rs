@@ -5,6 +5,7 @@
 
 use crate::{
     apply::Listed,
+    identity::{self, Recount},
     index,
     ledger::{self, RELEASED},
     meta::Phase,
@@ -31,6 +32,8 @@ pub(crate) enum Work {
     Wake { waits: UnitKey, after: Box<[u8]> },
     /// The rows of a table whose names mean nothing any more go (J49).
     Forget { table: TableName },
+    /// The units of a table that is keyed otherwise by now are looked for in its rows.
+    Recount(Recount),
 }
 
 wire_union!(Work {
@@ -40,6 +43,7 @@ wire_union!(Work {
     3 Release { cause, after },
     4 Wake { waits, after },
     5 Forget { table },
+    6 Recount(count),
 });
 
 const LEFT: &str = "work";
@@ -85,11 +89,9 @@ impl Flow {
                     *after = Some(key.clone());
                     if let (Some(row), Some(plan)) = (row.row, self.tables.plan(row.schema)) {
                         let after = Some((plan.clone(), row));
-                        index::update(
-                            &self.indexes,
-                            &Changed { table: table.clone(), key, before: None, after },
-                            state,
-                        );
+                        let changed = Changed { table: table.clone(), key, before: None, after };
+                        identity::update(&self.tables, &changed, state);
+                        index::update(&self.indexes, &changed, state);
                     }
                 }
                 more
@@ -113,7 +115,15 @@ impl Flow {
                     state.delete(&keys::row(table, &key));
                     let before = row.row.and_then(|bytes| Some((self.tables.plan(row.schema)?.clone(), bytes)));
                     let changed = Changed { table: table.clone(), key, before, after: None };
+                    identity::update(&self.tables, &changed, state);
                     index::update(&self.indexes, &changed, state);
+                }
+                more
+            }
+            Work::Recount(count) => {
+                let more = self.recount(count, state);
+                if !more {
+                    self.recounted(count, state);
                 }
                 more
             }

@@ -63,6 +63,10 @@ pub enum Answer {
     Release,
     Recreate,
     KeepDeleted,
+    /// The columns of the old key go on naming the units of a table that has another key.
+    Rebind,
+    /// The units of a table that has another key are left as they are, and its rows are others.
+    Unbind,
 }
 
 /// Who did it: an identity provider's subject, or the uid on the control socket; never anonymous.

@@ -52,7 +52,9 @@ pub(crate) fn review(draft: Draft<'_>, answer: Answer) -> Vec<Decision> {
             | Answer::Accept
             | Answer::Release
             | Answer::Recreate
-            | Answer::KeepDeleted,
+            | Answer::KeepDeleted
+            | Answer::Rebind
+            | Answer::Unbind,
         ) => draft.stay("this answer does not fit the question"),
     }
 }

@@ -19,7 +19,7 @@ pub(crate) fn status(
     let tables = source.tables.iter().map(|(table, ready, chunks)| {
         let rows = progress.iter().find(|progress| progress.table == *table);
         json!({
-            "table": table.as_str(), "ready": ready, "chunks": chunks,
+            "table": table.as_str(), "ready": ready, "chunks": chunks, "known_by": status.grounds.known_by.get(table),
             "rows_done": rows.map(|rows| rows.rows_done), "rows_estimate": rows.map(|rows| rows.rows_estimate),
         })
     });
@@ -46,6 +46,7 @@ pub(crate) fn status(
             Ok((name, hash)) => json!({ "name": name, "hash": hash.to_string() }),
             Err(why) => json!({ "none": why }),
         },
+        "in_force": status.grounds.map.map(|hash| hash.to_string()),
         "disk_full": full,
         "halts": halts.chain(stopped).collect::<Vec<_>>(),
     })
@@ -140,13 +141,15 @@ pub(crate) fn held(items: &[HeldItem]) -> Value {
     items.iter().map(|item| json!({ "hold": item.name, "question": item.question, "answers": answers(item) })).collect()
 }
 
-const ANSWERS: [(Answer, &str); 6] = [
+const ANSWERS: [(Answer, &str); 8] = [
     (Answer::Expand, "expand"),
     (Answer::ReadAgain, "read-again"),
     (Answer::Accept, "accept"),
     (Answer::Release, "release"),
     (Answer::Recreate, "recreate"),
     (Answer::KeepDeleted, "keep-deleted"),
+    (Answer::Rebind, "rebind"),
+    (Answer::Unbind, "unbind"),
 ];
 
 /// An answer as people write it.
@@ -160,7 +163,7 @@ pub(crate) fn answer_of(name: &str) -> Option<Answer> {
 }
 
 /// Every answer there is.
-pub fn answer_names() -> [&'static str; 6] {
+pub fn answer_names() -> [&'static str; 8] {
     ANSWERS.map(|(_, name)| name)
 }
 

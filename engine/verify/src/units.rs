@@ -63,7 +63,7 @@ fn unbound_rows(inspect: &Inspect, entity: &Entity, report: &mut Report) {
         let Some((last, _)) = page.last() else { return };
         after = Some(last.clone());
         for (key, row) in page.iter().filter(|(_, row)| row.row.is_some()) {
-            if inspect.bound(&entity.name, key).is_none() {
+            if inspect.unit_of(&entity.name, key, row).is_none() {
                 let about = report.row(&entity.root, key);
                 let entries = vec![row.cite.entry];
                 let (leg, class) = (Leg::Units, Class::Undecided);

@@ -5,6 +5,7 @@
 mod chunks;
 mod faults;
 mod hapi;
+mod keys;
 mod kills;
 mod looping;
 mod opening;

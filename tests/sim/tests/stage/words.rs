@@ -88,6 +88,8 @@ pub fn act(text: &str, names: &mut Names) -> Act {
         "accept" => Answer::Accept,
         "recreate" => Answer::Recreate,
         "keep-deleted" => Answer::KeepDeleted,
+        "rebind" => Answer::Rebind,
+        "unbind" => Answer::Unbind,
         _ => Answer::Release,
     };
     match verb {
