@@ -11,6 +11,7 @@ mod looping;
 mod opening;
 mod peers;
 mod points;
+mod power;
 mod publishing;
 mod steady;
 mod verified;
