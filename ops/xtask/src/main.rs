@@ -1,10 +1,11 @@
-//! Project tasks: `cargo x demo | check | test | model | fuzz | bench | gen | pg`.
+//! Project tasks: `cargo x demo | check | test | model | crash | truth | fuzz | bench | gen | pg`.
 //!
 //! Runs other programs and says how long they took; holds no logic of the engine, and nothing depends on it.
 //! Every command works from any folder of the checkout and ends with 0 only when each of its steps did.
 
 mod bench;
 mod check;
+mod crash;
 mod demo;
 mod fuzz;
 mod gen_r4;
@@ -12,6 +13,7 @@ mod model;
 mod peers;
 mod steps;
 mod test;
+mod truth;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -21,7 +23,7 @@ use std::process::ExitCode;
 #[command(
     name = "cargo x",
     bin_name = "cargo x",
-    after_help = "Examples:\n  cargo x demo              the whole loop, to look at\n  cargo x check             formatting, lints, the rules of the house\n  cargo x test              everything, from a fresh clone\n  cargo x test flow         the tests of one crate\n  cargo x model             the contracts, every state of them\n  cargo x fuzz map          one parser under libFuzzer\n  cargo x bench capture     one bench\n  cargo x pg --install      make sure there is a PostgreSQL to test with"
+    after_help = "Examples:\n  cargo x demo              the whole loop, to look at\n  cargo x check             formatting, lints, the rules of the house\n  cargo x test              everything, from a fresh clone\n  cargo x test flow         the tests of one crate\n  cargo x model             the contracts, every state of them\n  cargo x crash             a kill before every I/O call\n  cargo x truth             random SQL against the journal\n  cargo x fuzz map          one parser under libFuzzer\n  cargo x bench capture     one bench\n  cargo x pg --install      make sure there is a PostgreSQL to test with"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -38,6 +40,10 @@ enum Command {
     Test(test::Test),
     /// The exhaustive model of the contracts: no promise breaks with every rule, one does without each.
     Model(model::Model),
+    /// Kills `lockstep run` before each I/O call of a small workload, and checks what comes back.
+    Crash(crash::Crash),
+    /// Random SQL and kills: the journal's fold equals `SELECT *` of every captured table after every round.
+    Truth(truth::Truth),
     /// Every parser under libFuzzer: what breaks one is kept in tests/fuzz/found.
     Fuzz(fuzz::Fuzz),
     /// The benches, in release mode: ours beside a reference, alternating on the same data.
@@ -61,6 +67,8 @@ fn main() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Test(test) => test.run(),
         Command::Model(model) => model.run(),
+        Command::Crash(crash) => crash.run(),
+        Command::Truth(truth) => truth.run(),
         Command::Fuzz(fuzz) => fuzz.run(),
         Command::Bench(bench) => bench.run(),
         Command::Gen(Gen::R4(options)) => gen_r4::run(&options),

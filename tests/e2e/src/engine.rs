@@ -38,6 +38,8 @@ pub struct Settings {
     pub segment_bytes: u64,
     /// Bytes of disk that captured rows leave free.
     pub reserve_bytes: u64,
+    /// What is captured.
+    pub tables: Vec<String>,
     /// Where the logs and the store are; `data` beside the configuration unless a test says otherwise.
     pub data_dir: String,
 }
@@ -55,12 +57,13 @@ impl Settings {
             request_timeout_seconds: 5,
             segment_bytes: 4 << 20,
             reserve_bytes: 4 << 20,
+            tables: TABLES.map(str::to_owned).to_vec(),
             data_dir: "data".to_owned(),
         }
     }
 
     fn toml(&self) -> String {
-        let tables: Vec<String> = TABLES.iter().map(|table| format!("{table:?}")).collect();
+        let tables: Vec<String> = self.tables.iter().map(|table| format!("{table:?}")).collect();
         let Settings { source_url, base_url, profile, chunk_rows, heartbeat_seconds, concurrency, .. } = self;
         let Settings { request_timeout_seconds, segment_bytes, reserve_bytes, data_dir, .. } = self;
         let mut out = String::new();
@@ -204,8 +207,12 @@ impl Engine {
     /// Starts `lockstep run`.
     pub fn start(&mut self) {
         assert!(self.running.is_none(), "it runs already");
-        let mut command = self.command(&["run", "--log", "json"]);
-        self.running = Some(Process::start(&mut command, &self.log()));
+        self.running = Some(Process::start(&mut self.run_command(), &self.log()));
+    }
+
+    /// `lockstep run`, for who starts it in a way of its own; what it prints belongs into [`Engine::log`].
+    pub fn run_command(&self) -> Command {
+        self.command(&["run", "--log", "json"])
     }
 
     /// `kill -9`.
@@ -306,7 +313,8 @@ impl Engine {
         lines[lines.len().saturating_sub(25)..].join("\n")
     }
 
-    fn log(&self) -> PathBuf {
+    /// Where `run` prints to.
+    pub fn log(&self) -> PathBuf {
         self.folder.join("run.log")
     }
 
