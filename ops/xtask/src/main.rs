@@ -1,4 +1,4 @@
-//! Project tasks: `cargo x demo | check | test | model | crash | truth | fuzz | bench | gen | pg`.
+//! Project tasks: `cargo x demo | check | test | sim | model | crash | truth | fuzz | bench | gen | pg`.
 //!
 //! Runs other programs and says how long they took; holds no logic of the engine, and nothing depends on it.
 //! Every command works from any folder of the checkout and ends with 0 only when each of its steps did.
@@ -11,6 +11,7 @@ mod fuzz;
 mod gen_r4;
 mod model;
 mod peers;
+mod sim;
 mod steps;
 mod test;
 mod truth;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 #[command(
     name = "cargo x",
     bin_name = "cargo x",
-    after_help = "Examples:\n  cargo x demo              the whole loop, to look at\n  cargo x check             formatting, lints, the rules of the house\n  cargo x test              everything, from a fresh clone\n  cargo x test flow         the tests of one crate\n  cargo x model             the contracts, every state of them\n  cargo x crash             a kill before every I/O call\n  cargo x truth             random SQL against the journal\n  cargo x fuzz map          one parser under libFuzzer\n  cargo x bench capture     one bench\n  cargo x pg --install      make sure there is a PostgreSQL to test with"
+    after_help = "Examples:\n  cargo x demo              the whole loop, to look at\n  cargo x check             formatting, lints, the rules of the house\n  cargo x test              everything, from a fresh clone\n  cargo x test flow         the tests of one crate\n  cargo x sim 4711          one simulated run, told line by line\n  cargo x model             the contracts, every state of them\n  cargo x crash             a kill before every I/O call\n  cargo x truth             random SQL against the journal\n  cargo x fuzz map          one parser under libFuzzer\n  cargo x bench capture     one bench\n  cargo x pg --install      make sure there is a PostgreSQL to test with"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -46,6 +47,8 @@ enum Command {
     Truth(truth::Truth),
     /// Every parser under libFuzzer: what breaks one is kept in tests/fuzz/found.
     Fuzz(fuzz::Fuzz),
+    /// The simulator: one seed told line by line, or many.
+    Sim(sim::Sim),
     /// The benches, in release mode: ours beside a reference, alternating on the same data.
     Bench(bench::Bench),
     /// Files that are generated and committed.
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Command::Crash(crash) => crash.run(),
         Command::Truth(truth) => truth.run(),
         Command::Fuzz(fuzz) => fuzz.run(),
+        Command::Sim(sim) => sim.run(),
         Command::Bench(bench) => bench.run(),
         Command::Gen(Gen::R4(options)) => gen_r4::run(&options),
         Command::Pg(pg) => pg.run(),

@@ -3,46 +3,46 @@
 //! No decision depends on when an acknowledgement came (J22, J44). Entries get other names by the move, so decisions are
 //! compared behind a renaming.
 
-use crate::World;
-use model::{Decided, Entry, EntryId, Journaled, Outcome};
+use crate::{Chance, history::History, replay};
+use model::{Decided, Entry, EntryId, Journaled, Outcome, Recorded};
 use std::collections::BTreeMap;
 
-impl World {
-    /// Decides a copy of the journal in which accepted outcomes stand up to 40 entries later, and compares.
-    pub fn check_outcomes_later(&mut self) {
-        let (later, names) = self.outcomes_later();
-        let moved = names.iter().filter(|(old, new)| old != new).count();
-        assert!(moved > 0, "something moved");
-        let (ours, theirs) = (self.replay(), self.replay_of(&later));
-        assert_eq!(ours.len(), theirs.len(), "as much is decided");
-        for (ours, theirs) in ours.into_iter().zip(theirs) {
-            assert_eq!(renamed(ours, &names), theirs, "an accepted outcome that came later changes no decision");
+/// Decides a copy of the journal in which accepted outcomes stand up to 40 entries later, and compares. Gives how many moved.
+pub fn check(history: &History, chance: &mut Chance) -> Result<usize, String> {
+    let journal: Vec<Journaled> = history.journal().cloned().collect();
+    let decisions: Vec<Recorded> = history.decisions().cloned().collect();
+    let (later, names) = outcomes_later(&journal, chance);
+    let (ours, theirs) = (replay::decide(&journal, &decisions), replay::decide(&later, &decisions));
+    if ours.len() != theirs.len() {
+        return Err(format!("{} steps, and {} where outcomes came later", ours.len(), theirs.len()));
+    }
+    for (ours, theirs) in ours.into_iter().zip(theirs) {
+        let input = ours.input;
+        if renamed(ours, &names) != theirs {
+            return Err(format!("{input} is decided otherwise where outcomes came later"));
         }
     }
+    Ok(names.iter().filter(|(old, new)| old != new).count())
+}
 
-    fn outcomes_later(&mut self) -> (Vec<Journaled>, BTreeMap<EntryId, EntryId>) {
-        let mut order: Vec<(u64, usize)> = Vec::with_capacity(self.journal.len());
-        for (at, entry) in self.journal.iter().enumerate() {
-            let accepted =
-                matches!(&entry.entry, Entry::Acked(acked) if matches!(acked.outcome, Outcome::Accepted { .. }));
-            let by = if accepted { 2 * self.chance.below(40) + 1 } else { 0 };
-            order.push((2 * at as u64 + by, at));
-        }
-        order.sort_unstable();
-        let names: BTreeMap<EntryId, EntryId> = order
-            .iter()
-            .zip(&self.journal)
-            .map(|((_, at), place)| (self.journal[*at].header.id, place.header.id))
-            .collect();
-        let later = order.iter().zip(&self.journal).map(|((_, at), place)| {
-            let mut entry = self.journal[*at].entry.clone();
-            if let Entry::Void { from, to, .. } = &mut entry {
-                (*from, *to) = (names[from], names[to]);
-            }
-            Journaled { header: place.header, entry }
-        });
-        (later.collect(), names)
+fn outcomes_later(journal: &[Journaled], chance: &mut Chance) -> (Vec<Journaled>, BTreeMap<EntryId, EntryId>) {
+    let mut order: Vec<(u64, usize)> = Vec::with_capacity(journal.len());
+    for (at, entry) in journal.iter().enumerate() {
+        let accepted = matches!(&entry.entry, Entry::Acked(acked) if matches!(acked.outcome, Outcome::Accepted { .. }));
+        let by = if accepted { 2 * chance.below(40) + 1 } else { 0 };
+        order.push((2 * at as u64 + by, at));
     }
+    order.sort_unstable();
+    let names: BTreeMap<EntryId, EntryId> =
+        order.iter().zip(journal).map(|((_, at), place)| (journal[*at].header.id, place.header.id)).collect();
+    let later = order.iter().zip(journal).map(|((_, at), place)| {
+        let mut entry = journal[*at].entry.clone();
+        if let Entry::Void { from, to, .. } = &mut entry {
+            (*from, *to) = (names[from], names[to]);
+        }
+        Journaled { header: place.header, entry }
+    });
+    (later.collect(), names)
 }
 
 /// The same step, in the names of the other journal.

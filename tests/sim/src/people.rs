@@ -1,16 +1,16 @@
 //! What people do: they answer holds, release what is parked, activate maps; and what happens to the source's connection.
 
-use crate::{MAP, World, nurse};
+use crate::{MAP, World, fault::Fault, history::Event, nurse};
 use flow::{Act, FlowInput};
 use model::{Answer, ControlAct, EntryId, Hash, Kind, ResourceType, SourcePosition, Unit, UnitId};
-use ports::{Failure, Fault, OpenFault, Resume, StateStore};
+use ports::{Failure, OpenFault, Resume, StateStore};
 
-pub(crate) fn gap(resume: &Resume) -> OpenFault {
-    OpenFault::Gap { passed: resume.passed, slot: None, what: "the slot is gone".into(), plan: "a new one".into() }
+pub(crate) fn gap(resume: &Resume, what: &str) -> OpenFault {
+    OpenFault::Gap { passed: resume.passed, slot: None, what: what.into(), plan: "a new one".into() }
 }
 
 /// Activates this map, runs to rest, and gives what the flow answered.
-pub fn activate_text(world: &mut World, text: &str) -> Result<EntryId, Fault> {
+pub fn activate_text(world: &mut World, text: &str) -> Result<EntryId, ports::Fault> {
     world.answers.clear();
     world.act(Act::Activate { kind: Kind::Map, name: "legacy".into(), bytes: text.as_bytes().into() });
     world.drain();
@@ -35,8 +35,9 @@ impl World {
     /// The connection to the source is cut.
     pub fn cut_source(&mut self) {
         if self.source.is_open() {
+            self.inject(Fault::Cut);
             self.source.close();
-            let fault = Fault::new(Failure::Transient, "the connection is cut");
+            let fault = ports::Fault::new(Failure::Transient, "the connection is cut");
             self.inputs.push_back(FlowInput::SourceFailed(fault.into()));
         }
     }
@@ -44,8 +45,56 @@ impl World {
     /// Somebody drops the slot.
     pub fn lose_slot(&mut self) {
         if self.source.is_open() && self.source.confirmed.is_some() {
-            self.source.slot_lost = true;
+            self.inject(Fault::SlotLost);
+            self.source.lost = Some("the slot is gone");
             self.cut_source();
+        }
+    }
+
+    /// The source becomes what it was before its last transactions: a standby that had not received them takes over, or a
+    /// backup. The log of another life is never gone on from (J10).
+    pub fn send_source_back(&mut self, transactions: usize) {
+        self.hear();
+        if self.source.is_open()
+            && self.source.confirmed.is_some()
+            && let Some(to) = self.source.go_back(transactions)
+        {
+            let long = transactions >= crate::past::KEPT;
+            self.inject(if long { Fault::Restored } else { Fault::Failover });
+            self.note(Event::WentBack { to });
+            self.cut_source();
+        }
+    }
+
+    /// The source rolls a transaction back.
+    pub(crate) fn abort_one(&mut self) {
+        self.hear();
+        self.inject(Fault::Aborted);
+        let (from, to) = self.source.abort();
+        self.note(Event::Aborted { from, to });
+    }
+
+    fn any_unit(&mut self) -> Option<String> {
+        let units = self.target.units.len() as u64;
+        let at = self.chance.below(units) as usize;
+        self.target.units.keys().nth(at).cloned()
+    }
+
+    /// Somebody else writes at the target.
+    pub(crate) fn edit_one(&mut self) {
+        if let Some(unit) = self.any_unit() {
+            self.inject(Fault::ForeignEdit);
+            self.target.edit(&unit);
+            self.hear();
+        }
+    }
+
+    /// Somebody else deletes there.
+    pub(crate) fn delete_one(&mut self) {
+        if let Some(unit) = self.any_unit() {
+            self.inject(Fault::ForeignDelete);
+            self.target.delete(&unit);
+            self.hear();
         }
     }
 
@@ -90,7 +139,8 @@ impl World {
 
     /// Runs to the end of everything that people can end.
     pub fn settle_everything(&mut self) {
-        self.moody = false;
+        self.faults.clear();
+        self.source.faults.clear();
         for round in 0..100 {
             self.drain();
             if round == 0 {

@@ -51,10 +51,18 @@ impl Source {
         if reading.low.is_none() {
             reading.low = Some(lsn);
         } else if reading.read.is_none() {
-            let from = reading.from.clone();
+            let (from, low) = (reading.from.clone(), reading.low);
+            // Commit order is not visibility order: what was committed below the low mark must be seen (J8).
+            let unseen = self.unseen.min(self.log.len());
+            let early = |transaction: &crate::source::Transaction| Some(transaction.commit) < low;
+            if self.log[self.log.len() - unseen..].iter().any(early) {
+                self.unseen -= 1;
+                return true;
+            }
+            let rows = self.seen();
             let behind = |id: &i64| from.as_ref().is_none_or(|from| Source::key(*id) > *from);
-            let ids: Vec<i64> = self.rows[table].keys().copied().filter(behind).take(ROWS).collect();
-            let rows = ids.iter().map(|id| self.row(table, &self.rows[table][id])).collect();
+            let ids: Vec<i64> = rows[table].keys().copied().filter(behind).take(ROWS).collect();
+            let rows = ids.iter().map(|id| self.row(table, &rows[table][id])).collect();
             let to = (ids.len() == ROWS).then(|| Self::key(ids[ROWS - 1]));
             self.reading[0].read = Some(Read { plan: self.plans[table].clone(), rows, to });
         } else {

@@ -1,6 +1,12 @@
 //! The source: five tables of the test clinic, transactions in commit order, marked chunks; what a correct connector emits.
 
-use crate::{Chance, fenced::MemoryFence, reading::Reading};
+use crate::{
+    Chance,
+    fault::{Fault, Faults},
+    fenced::MemoryFence,
+    past::Past,
+    reading::Reading,
+};
 use model::{
     Cell, Column, ColumnType, CommitEnd, Entry, Fingerprint, Incarnation, Row, RowChange, RowEntry, RowKey,
     SnapshotMark, SourcePosition, SystemId, TableName, TableSchema, Timestamp, Value,
@@ -12,7 +18,8 @@ use std::{
     sync::Arc,
 };
 
-pub(crate) type Rows = BTreeMap<i64, Vec<Value>>;
+/// A table by the numbers that are its keys.
+pub type Rows = BTreeMap<i64, Vec<Value>>;
 
 pub struct Source {
     pub(crate) plans: Vec<Arc<Plan>>,
@@ -31,8 +38,16 @@ pub struct Source {
     pub(crate) next_id: i64,
     /// Also what a clinic does on its bad days: truncations, new columns, moved keys, wrong codes.
     pub wild: bool,
-    /// The slot is gone: what is committed until a new one is made is in no stream.
-    pub(crate) slot_lost: bool,
+    /// What may go wrong in it.
+    pub faults: Faults,
+    /// What went wrong, not told yet.
+    pub(crate) fired: Vec<Fault>,
+    /// Why the log cannot be gone on from, if so: what is committed until a new slot is made is in no stream of ours.
+    pub(crate) lost: Option<&'static str>,
+    /// The tables before each of the last transactions, oldest first.
+    pub(crate) past: VecDeque<Past>,
+    /// So many of the last transactions are seen by no reader yet.
+    pub(crate) unseen: usize,
     pub(crate) reading: Vec<Reading>,
 }
 
@@ -117,6 +132,9 @@ pub fn schemas() -> Vec<TableSchema> {
     ]
 }
 
+/// Words in the rows that stand nowhere else: no output may show one.
+pub(crate) const CANARIES: [&str; 2] = ["MRN-canary", "nnnnnnnn"];
+
 pub(crate) const PATIENT: usize = 0;
 pub(crate) const NAME: usize = 1;
 pub(crate) const ADDRESS: usize = 2;
@@ -138,7 +156,11 @@ impl Source {
             confirmed: None,
             next_id: 1,
             wild: false,
-            slot_lost: false,
+            faults: Faults::new(),
+            fired: Vec::new(),
+            lost: None,
+            past: VecDeque::new(),
+            unseen: 0,
             reading: Vec::new(),
         }
     }
@@ -154,6 +176,7 @@ impl Source {
 
     /// Commits one transaction of some changes.
     pub fn commit(&mut self, size: u64) {
+        let before = self.before();
         let mut changes = Vec::new();
         for _ in 0..size {
             let change = if self.wild && self.chance.one_in(2) { self.wild_change() } else { self.change() };
@@ -166,6 +189,16 @@ impl Source {
         let commit = self.lsn;
         self.lsn += 8;
         self.log.push(Transaction { commit, end: self.lsn, changes });
+        self.remember(before);
+    }
+
+    /// A fault that is in this run happens.
+    pub(crate) fn strikes(&mut self, fault: Fault) -> bool {
+        let strikes = self.faults.contains(&fault);
+        if strikes {
+            self.fired.push(fault);
+        }
+        strikes
     }
 
     fn change(&mut self) -> Option<Change> {
@@ -178,7 +211,7 @@ impl Source {
                 let notes = text("n".repeat(40));
                 let values = vec![
                     Value::Int(id),
-                    text(format!("MRN{id}")),
+                    text(format!("MRN-canary-{id}")),
                     text(sex.into()),
                     born,
                     Value::Bool(false),
@@ -308,7 +341,7 @@ impl Source {
             Some(passed) if resume.started => passed,
             _ => {
                 // A new slot: its log begins here.
-                (self.slot_lost, self.confirmed) = (false, None);
+                (self.lost, self.confirmed, self.unseen) = (None, None, 0);
                 let at = place(self.lsn, None);
                 let tables = self.plans.iter().map(|plan| plan.schema().table.clone()).collect();
                 let mark = SnapshotMark::Started { tables, at };
@@ -406,6 +439,7 @@ impl Source {
         // The fence's message is a transaction of its own, behind the position.
         let commit = self.lsn + 10;
         self.lsn = commit + 8;
+        self.unseen = 0;
         self.log.push(Transaction { commit, end: self.lsn, changes: Vec::new() });
         fence
     }
@@ -416,7 +450,7 @@ impl Source {
     }
 
     pub fn next_batch(&mut self, size: usize) -> Vec<Entry> {
-        if self.slot_lost {
+        if self.lost.is_some() {
             return Vec::new();
         }
         self.queue_transactions();

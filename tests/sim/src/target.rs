@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Target {
     /// By `Type/id`; version n is at place n - 1.
     pub units: BTreeMap<String, Vec<Version>>,
+    /// Every version in the order in which they came, by unit and number.
+    pub applied: Vec<(Box<str>, usize)>,
     /// Units that somebody else deleted at some time.
     pub deleted: BTreeSet<String>,
 }
@@ -25,6 +27,12 @@ pub fn lost() -> SinkReply {
 }
 
 impl Target {
+    fn put(&mut self, unit: &str, version: Version) {
+        let versions = self.units.entry(unit.into()).or_default();
+        versions.push(version);
+        self.applied.push((unit.into(), versions.len()));
+    }
+
     pub fn send(&mut self, request: &SendRequest) -> SinkReply {
         let versions = self.units.entry(request.unit.to_string()).or_default();
         let guarded = match &request.base {
@@ -40,8 +48,8 @@ impl Target {
             return SinkReply::Final { outcome, foreign: Vec::new() };
         }
         let body = (request.write == Write::Put).then(|| Json::parse(&request.body).expect("we send JSON"));
-        versions.push(Version { request: Some(request.request), body });
-        let version = versions.len().to_string().into();
+        let version = (versions.len() + 1).to_string().into();
+        self.put(&request.unit.to_string(), Version { request: Some(request.request), body });
         SinkReply::Final { outcome: Outcome::Accepted { version, by: "reply".into() }, foreign: Vec::new() }
     }
 
@@ -96,19 +104,19 @@ impl Target {
 
     /// Somebody else deletes.
     pub fn delete(&mut self, unit: &str) {
-        let Some(versions) = self.units.get_mut(unit) else { return };
+        let Some(versions) = self.units.get(unit) else { return };
         if versions.last().is_some_and(|version| version.body.is_some()) {
-            versions.push(Version { request: None, body: None });
+            self.put(unit, Version { request: None, body: None });
             self.deleted.insert(unit.into());
         }
     }
 
     /// Somebody else writes: a note is added.
     pub fn edit(&mut self, unit: &str) {
-        let Some(versions) = self.units.get_mut(unit) else { return };
+        let Some(versions) = self.units.get(unit) else { return };
         let Some(Version { body: Some(Json::Object(members)), .. }) = versions.last().cloned() else { return };
         let mut members: Vec<_> = members.into_iter().filter(|(name, _)| &**name != "language").collect();
         members.push(("language".into(), Json::text(if versions.len() % 2 == 0 { "en" } else { "de" })));
-        versions.push(Version { request: None, body: Some(Json::Object(members)) });
+        self.put(unit, Version { request: None, body: Some(Json::Object(members)) });
     }
 }

@@ -1,6 +1,7 @@
 //! What a clinic does on its bad days: names and addresses that come and go, keys that move, codes that no map knows, values
 //! that the target refuses, truncations, columns that are added or get another type.
 
+use crate::fault::Fault;
 use crate::source::{ADDRESS, Change, NAME, OBSERVATION, PATIENT, Source};
 use model::{Column, ColumnType, RowChange, Value};
 use schemas::Plan;
@@ -44,18 +45,18 @@ impl Source {
                 let id = self.any(OBSERVATION)?;
                 let mut values = self.rows[OBSERVATION][&id].clone();
                 match self.chance.below(2) {
-                    0 => values[5] = Value::Decimal(REFUSED.into()),
+                    0 if self.strikes(Fault::Rejected) => values[5] = Value::Decimal(REFUSED.into()),
                     _ => values[9] = text(format!("N{}", self.chance.below(1_000))),
                 }
                 Some(self.update(OBSERVATION, id, values))
             }
-            21 if self.chance.one_in(3) => {
+            21 if self.chance.one_in(3) && self.strikes(Fault::Truncated) => {
                 let table = if self.chance.one_in(2) { NAME } else { OBSERVATION };
                 self.rows[table].clear();
                 Some(Change::Truncate(table))
             }
-            22 if self.chance.one_in(2) => self.add_column(),
-            23 if self.chance.one_in(4) => self.retype(),
+            22 if self.chance.one_in(2) && self.strikes(Fault::Ddl) => self.add_column(),
+            23 if self.chance.one_in(4) && self.strikes(Fault::Ddl) => self.retype(),
             _ => None,
         }
     }

@@ -55,7 +55,7 @@ const SCENARIOS: [(&str, &[&str]); 18] = [
         "applied, foreign edit on top, then crash",
         &[
             "connectors/fhir/src/settle/tests.rs::an_update_is_settled_by_the_versions_since_its_base",
-            "tests/sim/tests/crash.rs::edits_of_others_stay_where_no_map_owns_them_and_stop_nothing",
+            "tests/sim/tests/seeds.rs::every_promise_holds_for_the_first_seeds",
         ],
     ),
 ];

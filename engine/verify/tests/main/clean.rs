@@ -23,7 +23,7 @@ fn seeds() -> std::ops::Range<u64> {
 /// A run with crashes and lost replies.
 fn rough(seed: u64) -> World {
     let mut world = World::new(seed, small());
-    world.lose_replies = true;
+    world.faults.insert(sim::fault::Fault::LostReply);
     world.source.commit(3);
     world.open();
     world.activate();

@@ -1,17 +1,15 @@
 //! The stage of a golden script: one flow, two logs and a store in memory; reads the inputs' words, prints the outputs.
 
-mod print;
 mod reading;
 mod words;
 
 use flow::{Act, Config, Flow, FlowInput, FlowOutput, Limits};
-use lockstep_sim::{MAP, config, nurse, source::schemas};
+use lockstep_sim::{MAP, config, names::Names, nurse, source::schemas};
 use model::{
     Chunk, CommitEnd, EffectId, Entry, EntryId, Header, Incarnation, Journaled, Json, Kind, Outcome, Record, Recorded,
     RowChange, RowEntry, SnapshotMark, Term, Timestamp, Unit,
 };
 use ports::{Appended, Class, Failure, Fault, OpenFault, Resume, SinkReply, StateStore};
-use print::Names;
 use schemas::Plan;
 use std::collections::{BTreeSet, VecDeque};
 use store::{MemoryDisk, MemoryStore};

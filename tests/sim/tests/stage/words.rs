@@ -1,8 +1,8 @@
 //! The words of a script's inputs.
 
-use super::print::Names;
 use flow::Act;
 use lockstep_sim::MAP;
+use lockstep_sim::names::Names;
 use model::{Answer, Cell, ColumnType, ControlAct, Kind, RowChange, SourcePosition, Value};
 use schemas::Plan;
 

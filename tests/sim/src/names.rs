@@ -1,4 +1,4 @@
-//! Outputs as a script shows them; names stand for hashes.
+//! Outputs, entries and records as a person reads them; names stand for hashes.
 
 use flow::{Awaited, FlowOutput, Scope, WaitingItem};
 use model::{
@@ -20,6 +20,12 @@ pub struct Names {
 }
 
 const COLUMN: usize = 21;
+
+/// `A` to `Z`, then `A1` to `Z1`, and so on.
+fn letters(at: usize) -> String {
+    let letter = char::from(b'A' + u8::try_from(at % 26).expect("26 letters"));
+    if at < 26 { letter.to_string() } else { format!("{letter}{}", at / 26) }
+}
 
 fn line(head: &str, rest: &str) -> String {
     format!("{head:<COLUMN$}{rest}").trim_end().to_string()
@@ -46,21 +52,30 @@ impl Names {
         self.units.first().expect("a unit has been named").clone()
     }
 
-    /// The unit called `A`.
+    /// The unit called `A`; scripts have few.
     pub fn unit(&self, name: &str) -> Unit {
         let at = name.bytes().next().map_or(0, |letter| usize::from(letter - b'A'));
         self.units.get(at).unwrap_or_else(|| panic!("no unit {name} yet")).clone()
     }
 
-    fn of_unit(&mut self, unit: &Unit) -> String {
+    pub(crate) fn of_unit(&mut self, unit: &Unit) -> String {
         let at = self.units.iter().position(|known| known == unit).unwrap_or_else(|| {
             self.units.push(unit.clone());
             self.units.len() - 1
         });
-        format!("{}/{}", unit.resource_type, char::from(b'A' + u8::try_from(at).expect("few units")))
+        format!("{}/{}", unit.resource_type, letters(at))
     }
 
-    fn of_effect(&mut self, effect: &EffectId) -> String {
+    /// The same of `Type/id`.
+    pub(crate) fn of_unit_text(&mut self, text: &str) -> String {
+        let parsed = text.split_once('/').and_then(|(kind, id)| Some((kind, uuid::Uuid::parse_str(id).ok()?)));
+        match parsed {
+            Some((kind, id)) => self.of_unit(&Unit { resource_type: kind.into(), id: UnitId(id) }),
+            None => text.to_owned(),
+        }
+    }
+
+    pub(crate) fn of_effect(&mut self, effect: &EffectId) -> String {
         let at = self.effects.iter().position(|known| known == effect).unwrap_or_else(|| {
             self.effects.push(*effect);
             self.effects.len() - 1
@@ -68,7 +83,7 @@ impl Names {
         format!("E{}", at + 1)
     }
 
-    fn of_request(&mut self, request: &RequestId) -> String {
+    pub(crate) fn of_request(&mut self, request: &RequestId) -> String {
         let at = self.requests.iter().position(|known| known == request).unwrap_or_else(|| {
             self.requests.push(*request);
             self.requests.len() - 1
@@ -76,7 +91,7 @@ impl Names {
         format!("R{}", at + 1)
     }
 
-    fn of_entry(&self, id: EntryId) -> String {
+    pub(crate) fn of_entry(&self, id: EntryId) -> String {
         format!("1:{}", id.seq.saturating_sub(self.journal))
     }
 
@@ -142,7 +157,7 @@ impl Names {
         line("waiting", &format!("for {on}: {} since {}, {}", item.count, self.of_unit(&item.first), item.why))
     }
 
-    fn entry(&mut self, entry: &Entry) -> String {
+    pub(crate) fn entry(&mut self, entry: &Entry) -> String {
         match entry {
             Entry::Bound(bound) => {
                 let name = format!("{}/{}", bound.entity, key(&bound.key));
@@ -182,7 +197,7 @@ impl Names {
         }
     }
 
-    fn record(&mut self, record: &Record) -> String {
+    pub(crate) fn record(&mut self, record: &Record) -> String {
         match record {
             Record::Opened { .. } => line("append decisions", "Opened"),
             Record::Skipped { from, to } => {
@@ -234,7 +249,7 @@ impl Names {
 }
 
 /// `0/1A00:1`, `0/1A30`.
-fn position(position: &SourcePosition) -> String {
+pub(crate) fn position(position: &SourcePosition) -> String {
     let bytes = position.as_bytes();
     let part = |range: std::ops::Range<usize>| {
         bytes.get(range).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes)
@@ -244,7 +259,7 @@ fn position(position: &SourcePosition) -> String {
 }
 
 /// A script's keys are small numbers of nobody.
-fn key(key: &RowKey) -> String {
+pub(crate) fn key(key: &RowKey) -> String {
     match key.decode().as_deref() {
         Some([Value::Int(n)]) => n.to_string(),
         Some(values) => format!("{:?}", values.iter().map(Value::as_cell).collect::<Vec<Cell<'_>>>()),
