@@ -55,7 +55,6 @@ impl Flow {
         self.blocked = None;
         if self.stage == Stage::Folding {
             self.ingest.note(header.id, &entry);
-            self.note_covered(header.id);
         }
         self.fold_entry(header, entry, state, out);
         if self.place.phase == Phase::Fresh {

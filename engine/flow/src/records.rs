@@ -17,10 +17,14 @@ pub(crate) enum Found {
 }
 
 impl Flow {
-    /// Whether records must be read before the next entry is folded: they say what it decided.
+    /// Whether records must be read before the next entry is folded: they say what it decided. A page that ends with what
+    /// lies behind that entry says nothing of it.
     pub(crate) fn needs_records(&mut self, out: &mut Vec<FlowOutput>) -> bool {
-        let needed =
-            self.stage == Stage::Folding && self.recorded.is_empty() && self.recorded_read < self.recorded_tail;
+        if self.stage != Stage::Folding {
+            return false;
+        }
+        self.drop_behind(self.visible.next());
+        let needed = self.recorded.is_empty() && self.recorded_read < self.recorded_tail;
         if needed {
             out.extend(self.wants_decisions().map(FlowOutput::ReadDecisions));
         }
@@ -37,23 +41,31 @@ impl Flow {
         self.reading_decisions = false;
         let tail = self.recorded_tail;
         self.recorded.extend(records.into_iter().filter(|record| record.header.id.seq <= tail));
+        self.cover();
         self.recorded_read = self.recorded.back().map_or(tail, |record| record.header.id.seq);
     }
 
-    /// Drops records that are behind `input`, and notes whether a record says that it decided nothing.
-    pub(crate) fn note_covered(&mut self, input: EntryId) {
+    /// No input that these records cover is passed over once more, also one that was folded before they were read: a fold
+    /// that stood inside an input goes on before it asks for records.
+    fn cover(&mut self) {
+        let covers = |record: &Recorded| match &record.record {
+            Record::Skipped { to, .. } => to.seq,
+            Record::Decided(decided) => decided.input.seq,
+            Record::Opened { .. } => 0,
+        };
+        self.covered = self.recorded.iter().map(covers).fold(self.covered, u64::max);
+        let (writer, next) = (self.decisions_tail.writer, self.covered + 1);
+        let left =
+            |(from, to): (EntryId, EntryId)| (to.seq >= next).then(|| (from.max(EntryId { writer, seq: next }), to));
+        self.skipped = self.skipped.and_then(left);
+    }
+
+    /// Drops records of entries before `input`.
+    fn drop_behind(&mut self, input: EntryId) {
         while let Some(front) = self.recorded.front() {
             match &front.record {
-                Record::Skipped { from, to } if *to >= input => {
-                    if *from <= input {
-                        self.covered = self.covered.max(to.seq);
-                    }
-                    return;
-                }
-                Record::Decided(decided) if decided.input >= input => {
-                    self.covered = self.covered.max(decided.input.seq - 1);
-                    return;
-                }
+                Record::Skipped { to, .. } if *to >= input => return,
+                Record::Decided(decided) if decided.input >= input => return,
                 Record::Decided(_) | Record::Skipped { .. } | Record::Opened { .. } => {
                     self.place.decisions = front.header.id.seq;
                     self.recorded.pop_front();
@@ -102,7 +114,6 @@ impl Flow {
             return false;
         };
         self.place.decisions = header.id.seq;
-        self.covered = self.covered.max(decided.input.seq);
         self.worked += decided.decisions.len();
         self.fold_recorded(decided, state, out)
     }

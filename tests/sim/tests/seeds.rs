@@ -1,6 +1,14 @@
 //! Seeds: what `cargo x sim` runs, some of it in every test run. More: `LOCKSTEP_SEEDS=500`, and `cargo x sim --seeds`.
 
-use lockstep_sim::{Chance, batch, later, plan::Plan, run, tell};
+use lockstep_sim::{
+    Chance, batch,
+    fault::{Fault, Faults},
+    history::History,
+    later,
+    plan::{Act, Plan, What},
+    run, tell,
+};
+use std::collections::BTreeSet;
 
 fn seeds() -> u64 {
     std::env::var("LOCKSTEP_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60)
@@ -33,4 +41,26 @@ fn an_accepted_outcome_that_comes_later_changes_no_decision() {
         moved += later::check(&history, &mut Chance::new(seed)).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
     }
     assert!(moved > 0, "something moved");
+}
+
+/// A run of these acts and nothing else.
+fn ran(seed: u64, faults: &[Fault], acts: impl IntoIterator<Item = What>) -> History {
+    let mut chance = Chance::new(seed);
+    let acts = acts.into_iter().map(|what| Act { seed: chance.below(u64::MAX), what }).collect();
+    let faults: Faults = faults.iter().copied().collect();
+    let ran = run::run(&Plan { seed, features: BTreeSet::new(), faults, acts });
+    if let Err(violation) = ran.verdict {
+        panic!("seed {seed}: {violation}\n{}", tell::lines(&ran.history));
+    }
+    ran.history
+}
+
+/// Records are read back in pages: one that ended with what lay behind the next entry was taken for the end of the log, and
+/// inputs that had been passed over were passed over once more.
+#[test]
+fn what_is_recorded_as_skipped_is_not_recorded_again_wherever_a_page_ends() {
+    let round = [What::Commit(2), What::Events(40), What::Crash];
+    for seed in 0..12 {
+        ran(seed, &[Fault::Crash], round.into_iter().cycle().take(36));
+    }
 }
