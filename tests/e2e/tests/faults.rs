@@ -292,10 +292,10 @@ fn first_segment(folder: &Path) -> PathBuf {
 }
 
 /// A small disk; gone with its owner.
-struct Disk(PathBuf);
+pub(super) struct Disk(pub PathBuf);
 
 impl Disk {
-    fn mount(folder: PathBuf, size: &str) -> Option<Disk> {
+    pub(super) fn mount(folder: PathBuf, size: &str) -> Option<Disk> {
         std::fs::create_dir_all(&folder).unwrap();
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(&folder);
@@ -304,7 +304,7 @@ impl Disk {
     }
 
     /// Leaves so many bytes, but for what the journal keeps as its reserve.
-    fn fill(&self, left: u64) {
+    pub(super) fn fill(&self, left: u64) {
         let stat = rustix::fs::statvfs(&self.0).unwrap();
         let free = stat.f_bavail * stat.f_frsize;
         let done = std::fs::write(self.0.join("filler"), vec![1; usize::try_from(free.saturating_sub(left)).unwrap()]);
@@ -312,7 +312,7 @@ impl Disk {
         assert!(done.is_ok() || done.is_err_and(|fault| fault.kind() == std::io::ErrorKind::StorageFull));
     }
 
-    fn clear(&self) {
+    pub(super) fn clear(&self) {
         std::fs::remove_file(self.0.join("filler")).unwrap();
     }
 }

@@ -4,6 +4,7 @@
 
 mod chunks;
 mod faults;
+mod full;
 mod hapi;
 mod keys;
 mod kills;
