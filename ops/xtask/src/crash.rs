@@ -1,7 +1,7 @@
 //! `cargo x crash`: a kill of the real binary before each I/O call that it makes (tests/crash).
 
-use crate::peers;
-use crate::steps::{Fault, Steps, cargo, root};
+use crate::harness;
+use crate::steps::{Fault, Steps};
 
 /// Options of `cargo x crash`.
 #[derive(clap::Args)]
@@ -11,10 +11,10 @@ use crate::steps::{Fault, Steps, cargo, root};
 pub struct Crash {
     /// So many points, spread over all; all of them when left out.
     #[arg(long)]
-    points: Option<usize>,
+    points: Option<u64>,
     /// Which of them: the next number takes their neighbours.
     #[arg(long, value_name = "K")]
-    from: Option<usize>,
+    from: Option<u64>,
     /// One point, as a failure names it.
     #[arg(long, value_name = "SHAPE:NUMBER", conflicts_with_all = ["points", "from"])]
     at: Option<String>,
@@ -27,23 +27,14 @@ impl Crash {
     /// Builds, then enumerates in the foreground.
     pub fn run(&self) -> Result<(), Fault> {
         let mut steps = Steps::default();
-        let postgres = steps.time("postgresql", peers::ensure)?;
-        let packages = ["build", "-p", "lockstep", "-p", "lockstep-sandbox", "-p", "lockstep-crash", "--bins"];
-        steps.run("build", &mut cargo(&packages))?;
-        let mut crash = cargo(&["run", "--quiet", "-p", "lockstep-crash", "--"]);
-        let numbers = [("--points", self.points), ("--from", self.from)];
-        for (name, value) in numbers.into_iter().filter_map(|(name, value)| Some((name, value?))) {
-            crash.arg(name).arg(value.to_string());
-        }
+        let mut crash = harness::program(&mut steps, "lockstep-crash", "lockstep-crash")?;
+        harness::numbers(&mut crash, [("--points", self.points), ("--from", self.from)]);
         if let Some(at) = &self.at {
             crash.arg("--at").arg(at);
         }
         if self.json {
             crash.arg("--json");
         }
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
-        crash.env("LOCKSTEP_BIN_DIR", target.join("debug"));
-        postgres.tell(&mut crash);
         steps.run("crash", &mut crash)
     }
 }

@@ -1,7 +1,7 @@
 //! `cargo x demo`: the whole loop on this machine, temporary.
 
-use crate::peers;
-use crate::steps::{Fault, Steps, cargo, root};
+use crate::harness;
+use crate::steps::{Fault, Steps};
 
 /// Options of `cargo x demo`.
 #[derive(clap::Args)]
@@ -24,10 +24,7 @@ impl Demo {
     /// Builds, then runs it in the foreground.
     pub fn run(&self) -> Result<(), Fault> {
         let mut steps = Steps::default();
-        let postgres = steps.time("postgresql", peers::ensure)?;
-        let packages = ["build", "-p", "lockstep", "-p", "lockstep-sandbox", "-p", "lockstep-e2e", "--bins"];
-        steps.run("build", &mut cargo(&packages))?;
-        let mut demo = cargo(&["run", "--quiet", "-p", "lockstep-e2e", "--bin", "lockstep-demo", "--"]);
+        let mut demo = harness::program(&mut steps, "lockstep-e2e", "lockstep-demo")?;
         for (name, value) in [("--rate", self.rate), ("--seconds", self.seconds)] {
             if let Some(value) = value {
                 demo.arg(name).arg(value.to_string());
@@ -36,9 +33,6 @@ impl Demo {
         if self.hapi {
             demo.arg("--hapi");
         }
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
-        demo.env("LOCKSTEP_BIN_DIR", target.join("debug"));
-        postgres.tell(&mut demo);
         steps.run("demo", &mut demo)
     }
 }

@@ -9,6 +9,7 @@ mod crash;
 mod demo;
 mod fuzz;
 mod gen_r4;
+mod harness;
 mod model;
 mod peers;
 mod sim;

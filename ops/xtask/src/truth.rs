@@ -1,7 +1,7 @@
 //! `cargo x truth`: random SQL and kills, then the journal against `SELECT *` (tests/truth).
 
-use crate::peers;
-use crate::steps::{Fault, Steps, cargo, root};
+use crate::harness;
+use crate::steps::{Fault, Steps};
 
 /// Options of `cargo x truth`.
 #[derive(clap::Args)]
@@ -24,20 +24,11 @@ impl Truth {
     /// Builds, then runs it in the foreground.
     pub fn run(&self) -> Result<(), Fault> {
         let mut steps = Steps::default();
-        let postgres = steps.time("postgresql", peers::ensure)?;
-        let packages = ["build", "-p", "lockstep", "-p", "lockstep-sandbox", "-p", "lockstep-truth", "--bins"];
-        steps.run("build", &mut cargo(&packages))?;
-        let mut truth = cargo(&["run", "--quiet", "-p", "lockstep-truth", "--"]);
-        let numbers = [("--seed", self.seed), ("--rounds", self.rounds)];
-        for (name, value) in numbers.into_iter().filter_map(|(name, value)| Some((name, value?))) {
-            truth.arg(name).arg(value.to_string());
-        }
+        let mut truth = harness::program(&mut steps, "lockstep-truth", "lockstep-truth")?;
+        harness::numbers(&mut truth, [("--seed", self.seed), ("--rounds", self.rounds)]);
         if self.json {
             truth.arg("--json");
         }
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
-        truth.env("LOCKSTEP_BIN_DIR", target.join("debug"));
-        postgres.tell(&mut truth);
         steps.run("truth", &mut truth)
     }
 }

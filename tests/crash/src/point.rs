@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
 
 /// How many rounds of work users do while the process lives.
-const ROUNDS: u32 = 6;
+const ROUNDS: u32 = 8;
 
 /// Runs the shape without a kill, to its clean end: the calls that there are.
 pub fn count(world: &mut World, shape: Shape) -> Ended {
@@ -39,7 +39,7 @@ pub fn kill(world: &mut World, shape: Shape, number: u64) -> Call {
         assert_eq!(ended.code, Some(0), "it ended by itself, and not well");
         left -= ended.count;
         from += ROUNDS;
-        assert!(from < 30, "no life reaches call {number}");
+        assert!(from < 80, "no life reaches call {number}");
     };
     world.target.faults("[]");
     world.engine.start();
@@ -80,7 +80,7 @@ fn live(world: &World, shape: Shape, traced: &Traced, from: u32) {
             traced.signal(Signal::SIGTERM);
             break;
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(60));
     }
     while !traced.has_ended() {
         assert!(started.elapsed() < PATIENCE, "it does not end");
