@@ -5,11 +5,17 @@
 //! * A checkpoint is atomic, in key order, once per key (J20).
 //! * The first fault poisons the store: nothing read or written after it counts.
 
+mod disk;
 mod gap;
 mod layered;
 mod memory;
 mod overlay;
 mod redb;
+#[cfg(feature = "sled")]
+mod sled;
 
+pub use disk::{Disk, DiskStore};
 pub use memory::{MemoryDisk, MemoryStore};
 pub use redb::RedbStore;
+#[cfg(feature = "sled")]
+pub use sled::SledStore;

@@ -20,6 +20,13 @@ type Content = Arc<BTreeMap<Box<[u8]>, Box<[u8]>>>;
 pub struct MemoryDisk(Arc<Mutex<Content>>);
 
 impl MemoryDisk {
+    /// With this on it.
+    #[cfg(feature = "sled")]
+    pub(crate) fn of<'a>(pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> MemoryDisk {
+        let content = pairs.map(|(key, value)| (key.into(), value.into())).collect();
+        MemoryDisk(Arc::new(Mutex::new(Arc::new(content))))
+    }
+
     fn content(&self) -> Content {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -1,6 +1,8 @@
-//! Both stores against the one suite, and what is the disk's alone.
+//! The stores against the one suite, and what is the disk's alone. sled's cases run with the feature: `cargo x test store`.
 
 use conformance::state::{Place, content, suite};
+#[cfg(feature = "sled")]
+use lockstep_store::SledStore;
 use lockstep_store::{MemoryDisk, MemoryStore, RedbStore};
 use ports::{Failure, Fault, StateStore};
 use std::{
@@ -16,6 +18,19 @@ fn open(dir: &Path) -> RedbStore {
     RedbStore::open(dir).expect("a store")
 }
 
+#[cfg(feature = "sled")]
+fn open_sled(dir: &Path) -> SledStore {
+    SledStore::open(dir).expect("a store")
+}
+
+/// The suite over a store on disk.
+fn on_disk<S: StateStore + 'static>(open: fn(&Path) -> S) {
+    suite(|| {
+        let dir = Rc::new(tempfile::tempdir().expect("a directory"));
+        Box::new(move || Box::new(open(&dir.path().join("store"))) as Box<dyn StateStore>) as Place
+    });
+}
+
 #[test]
 fn memory_keeps_the_contract() {
     suite(|| {
@@ -26,10 +41,13 @@ fn memory_keeps_the_contract() {
 
 #[test]
 fn redb_keeps_the_contract() {
-    suite(|| {
-        let dir = Rc::new(tempfile::tempdir().expect("a directory"));
-        Box::new(move || Box::new(open(&dir.path().join("store"))) as Box<dyn StateStore>) as Place
-    });
+    on_disk(open);
+}
+
+#[cfg(feature = "sled")]
+#[test]
+fn sled_keeps_the_contract() {
+    on_disk(open_sled);
 }
 
 #[test]
@@ -58,8 +76,19 @@ fn a_poisoned_store_writes_nothing_more() {
 fn a_second_process_is_told_who_to_ask() {
     let dir = tempfile::tempdir().expect("a directory");
     let _first = open(dir.path());
-    for fault in [RedbStore::open(dir.path()), RedbStore::create(dir.path())].map(|second| second.err().expect("held"))
-    {
+    is_told_who_to_ask([RedbStore::open(dir.path()), RedbStore::create(dir.path())]);
+}
+
+#[cfg(feature = "sled")]
+#[test]
+fn a_second_process_is_told_who_to_ask_by_sled() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let _first = open_sled(dir.path());
+    is_told_who_to_ask([SledStore::open(dir.path()), SledStore::create(dir.path())]);
+}
+
+fn is_told_who_to_ask<S>(seconds: [Result<S, Fault>; 2]) {
+    for fault in seconds.map(|second| second.err().expect("held")) {
         assert_eq!(fault.failure, Failure::Misconfigured);
         assert!(fault.cure.contains("lockstep status"), "{fault}");
     }
@@ -86,6 +115,19 @@ fn a_file_of_another_format_is_refused_and_left_alone() {
     assert!(content(fresh.txn()).is_empty());
 }
 
+#[cfg(feature = "sled")]
+#[test]
+fn a_folder_of_another_format_is_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    drop(sled::open(dir.path().join("state.sled")).expect("a foreign database"));
+    let fault = SledStore::open(dir.path()).err().expect("refused");
+    assert_eq!(fault.failure, Failure::Misconfigured);
+    assert!(fault.to_string().contains("format v0"), "{fault}");
+
+    let mut fresh = SledStore::create(dir.path()).expect("a new one in its place");
+    assert!(content(fresh.txn()).is_empty());
+}
+
 #[test]
 fn a_store_that_was_not_finished_is_made_again() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -98,8 +140,7 @@ const KEYS: u16 = 300;
 const CHILD_DIR: &str = "STORE_TEST_CHILD_DIR";
 
 /// Writes one round number under every key and checkpoints, for ever; prints the rounds that are durable.
-fn write_rounds(dir: &Path) -> ! {
-    let mut store = open(dir);
+fn write_rounds<S: StateStore>(mut store: S) -> ! {
     let mut round =
         u64::from_be_bytes(store.txn().get(&[0, 0]).map_or([0; 8], |last| last.try_into().expect("a round")));
     loop {
@@ -115,14 +156,25 @@ fn write_rounds(dir: &Path) -> ! {
 
 #[test]
 fn a_checkpoint_is_whole_or_absent_after_kill_9() {
+    is_whole_or_absent("a_checkpoint_is_whole_or_absent_after_kill_9", open);
+}
+
+#[cfg(feature = "sled")]
+#[test]
+fn a_checkpoint_of_sled_is_whole_or_absent_after_kill_9() {
+    is_whole_or_absent("a_checkpoint_of_sled_is_whole_or_absent_after_kill_9", open_sled);
+}
+
+/// Kills the process of the test `name`, which writes rounds, again and again.
+fn is_whole_or_absent<S: StateStore>(name: &str, open: fn(&Path) -> S) {
     if let Some(dir) = std::env::var_os(CHILD_DIR) {
-        write_rounds(Path::new(&dir));
+        write_rounds(open(Path::new(&dir)));
     }
     let dir = tempfile::tempdir().expect("a directory");
     let mut before = 0;
     for kill in 0..6 {
         let mut child = Command::new(std::env::current_exe().expect("this test"))
-            .args(["--exact", "a_checkpoint_is_whole_or_absent_after_kill_9", "--nocapture"])
+            .args(["--exact", name, "--nocapture"])
             .env(CHILD_DIR, dir.path())
             .stdout(Stdio::piped())
             .spawn()

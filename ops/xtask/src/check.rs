@@ -41,6 +41,8 @@ fn clippy(steps: &mut Steps) -> Result<(), Fault> {
         steps.skip("clippy", "this toolchain has no clippy (rustup component add clippy)");
         return Ok(());
     }
-    let arguments = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    let features = ["--features", "lockstep-store/sled"];
+    let arguments = ["clippy", "--quiet", "--workspace", "--all-targets"];
+    let arguments = [&arguments[..], &features, &["--", "-D", "warnings"]].concat();
     steps.run("clippy", &mut cargo(&arguments))
 }
