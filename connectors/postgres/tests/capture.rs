@@ -1,11 +1,9 @@
 //! What the engine does with a source, as far as these tests need it: fold, confirm, and a shadow by J7 and J8.
 
 use crate::cluster::Cluster;
+use conformance::{shadow::Shadow, source::repeats};
 use lockstep_postgres::{Address, Options, Place, PostgresSource, Tls};
-use model::{
-    Chunk, CommitEnd, Entry, Incarnation, Row, RowChange, RowKey, SnapshotMark, SourcePosition, SystemId, TableName,
-    Value,
-};
+use model::{CommitEnd, Entry, Incarnation, Row, RowChange, SystemId, TableName, Value};
 use ports::{OpenFault, Resume, Source, SourceHandle, TableResume};
 use schemas::Plan;
 use std::{
@@ -124,7 +122,7 @@ impl Capture {
         let batch = self.source.next_batch().await?;
         let count = batch.len();
         for entry in batch {
-            if !self.repeats(&entry) {
+            if !repeats(&self.resume, &entry) {
                 self.append(entry);
             }
         }
@@ -134,15 +132,6 @@ impl Capture {
             handle.confirm(passed);
         }
         Ok(count)
-    }
-
-    fn repeats(&self, entry: &Entry) -> bool {
-        let passed = |position: &SourcePosition| self.resume.passed.is_some_and(|passed| *position < passed);
-        match entry {
-            Entry::Row(row) => passed(&row.position),
-            Entry::Commit { position, .. } | Entry::Truncate { position, .. } => passed(position),
-            _ => false,
-        }
     }
 
     pub async fn until(&mut self, what: &str, mut done: impl FnMut(&Capture) -> bool) {
@@ -224,150 +213,6 @@ pub fn int(x: i64) -> Value {
 
 pub fn text(x: &str) -> Value {
     Value::Text(x.into())
-}
-
-/// Rows with their as-of, folded from a journal (J7, J8, J11).
-#[derive(Default)]
-pub struct Shadow {
-    rows: BTreeMap<(TableName, RowKey), (Option<Row>, SourcePosition)>,
-    plans: BTreeMap<model::Fingerprint, Plan>,
-    open: Vec<model::RowEntry>,
-    ready: Vec<TableName>,
-    pub inferred: usize,
-}
-
-impl Shadow {
-    pub fn fold(journal: &[Entry], upto: SourcePosition) -> Shadow {
-        let mut shadow = Shadow::default();
-        for entry in journal {
-            shadow.take(entry, upto);
-        }
-        shadow
-    }
-
-    fn take(&mut self, entry: &Entry, upto: SourcePosition) {
-        match entry {
-            Entry::Schema { fingerprint, schema, .. } => drop(self.plans.insert(*fingerprint, Plan::new(schema))),
-            Entry::Row(row) => {
-                self.open.push(row.clone());
-                if let Some(commit) = &row.commit {
-                    self.close(commit, upto);
-                }
-            }
-            Entry::Commit { commit, .. } => self.close(commit, upto),
-            Entry::Chunk(chunk) => self.chunk(chunk),
-            Entry::Snapshot { mark: SnapshotMark::Ready { table, .. }, .. } => self.ready.push(table.clone()),
-            Entry::Snapshot { mark: SnapshotMark::Started { tables, .. }, .. } => {
-                self.ready.retain(|table| !tables.contains(table));
-            }
-            _ => {}
-        }
-    }
-
-    fn close(&mut self, commit: &CommitEnd, upto: SourcePosition) {
-        let rows = std::mem::take(&mut self.open);
-        assert_eq!(rows.len() as u64, commit.count, "a transaction is whole");
-        if commit.end > upto {
-            return;
-        }
-        for row in rows {
-            let plan = self.plans[&row.schema].clone();
-            let table = plan.schema().table.clone();
-            // While a table had no key its rows have no name: it is read again.
-            if plan.schema().key.is_empty() {
-                continue;
-            }
-            let (before, after) = match &row.change {
-                RowChange::Insert(after) => (None, Some(after)),
-                RowChange::Update { before, after } => (before.as_ref(), Some(after)),
-                RowChange::Delete { before } => (Some(before), None),
-            };
-            let key = |row: &Row| plan.key(row).unwrap().expect("a key");
-            let old_key = before.map(key);
-            let base = old_key
-                .clone()
-                .or(after.map(key))
-                .and_then(|key| self.rows.get(&(table.clone(), key)).and_then(|(row, _)| row.clone()));
-            if let Some(old) = old_key {
-                self.put(&table, old, None, row.position);
-            }
-            if let Some(after) = after {
-                let filled = fill(&plan, after, base.as_ref());
-                self.put(&table, key(after), Some(filled), row.position);
-            }
-        }
-    }
-
-    fn put(&mut self, table: &TableName, key: RowKey, row: Option<Row>, at: SourcePosition) {
-        if let Some((_, as_of)) = self.rows.insert((table.clone(), key), (row, at)) {
-            assert!(as_of <= at, "a stale change: the chunk claimed more than it saw");
-        }
-    }
-
-    fn chunk(&mut self, chunk: &Chunk) {
-        assert!(self.open.is_empty() && chunk.low < chunk.high);
-        let plan = self.plans[&chunk.schema].clone();
-        let table = plan.schema().table.clone();
-        assert!(!self.ready.contains(&table));
-        let mut inside = BTreeMap::new();
-        for row in &chunk.rows {
-            let key = plan.key(row).unwrap().expect("a key");
-            assert!(
-                chunk.key_from.as_ref().is_none_or(|from| *from < key)
-                    && chunk.key_to.as_ref().is_none_or(|to| key <= *to)
-            );
-            inside.insert(key, row.clone());
-        }
-        let gone: Vec<RowKey> = self
-            .rows
-            .iter()
-            .filter(|((of, key), (row, as_of))| {
-                *of == table
-                    && row.is_some()
-                    && *as_of <= chunk.low
-                    && !inside.contains_key(key)
-                    && chunk.key_from.as_ref().is_none_or(|from| from < key)
-                    && chunk.key_to.as_ref().is_none_or(|to| key <= to)
-            })
-            .map(|((_, key), _)| key.clone())
-            .collect();
-        self.inferred += gone.len();
-        for key in gone {
-            self.rows.insert((table.clone(), key), (None, chunk.high));
-        }
-        for (key, row) in inside {
-            match self.rows.get_mut(&(table.clone(), key.clone())) {
-                Some((known, as_of)) if *as_of > chunk.low => {
-                    if let Some(known) = known {
-                        *known = fill(&plan, known, Some(&row));
-                    }
-                }
-                _ => drop(self.rows.insert((table.clone(), key), (Some(row), chunk.high))),
-            }
-        }
-    }
-
-    pub fn live(&self, table: &str) -> BTreeMap<RowKey, Row> {
-        let live = self.rows.iter().filter(|((of, _), _)| of.as_str() == table);
-        live.filter_map(|((_, key), (row, _))| Some((key.clone(), row.clone()?))).collect()
-    }
-}
-
-/// Unknown cells of `row` from `base`.
-fn fill(plan: &Plan, row: &Row, base: Option<&Row>) -> Row {
-    let Some(base) = base else { return row.clone() };
-    let cells = plan.cells(row).unwrap();
-    // A base of another shape could not be read by this plan.
-    if !cells.contains(&model::Cell::Unchanged) {
-        return row.clone();
-    }
-    let base = plan.cells(base).unwrap();
-    let filled: Vec<_> = cells
-        .iter()
-        .zip(&base)
-        .map(|(cell, base)| if *cell == model::Cell::Unchanged { *base } else { *cell })
-        .collect();
-    plan.row(&filled).unwrap()
 }
 
 /// Compares the shadow with the tables themselves, at a fence.

@@ -4,6 +4,7 @@
 
 mod capture;
 mod cluster;
+mod contract;
 mod first_read;
 mod publishing;
 mod refusals;

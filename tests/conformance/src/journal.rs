@@ -2,6 +2,7 @@
 //!
 //! Each function is one behaviour and begins with a new log; a panic is its report.
 
+use crate::random::Random;
 use model::{
     CommitEnd, Entry, EntryId, Fingerprint, Header, Incarnation, RowKey, SnapshotMark, SourcePosition, SystemId, Term,
     Timestamp,
@@ -37,6 +38,9 @@ pub fn all<H: Harness>(mut harness: impl FnMut() -> H) {
     time_never_goes_back(&mut harness());
     reads_begin_anywhere_and_respect_their_size(&mut harness());
     an_empty_batch_is_refused_and_changes_nothing(&mut harness());
+    for seed in 1..=6 {
+        any_history_equals_its_model(&mut harness(), seed);
+    }
 }
 
 fn opening_appends_one_entry_under_the_next_term<H: Harness>(harness: &mut H) {
@@ -129,6 +133,51 @@ fn an_empty_batch_is_refused_and_changes_nothing<H: Harness>(harness: &mut H) {
     assert!(log.append(&[batch(harness, 1..2), nothing], Class::Vital, Timestamp(0)).is_err());
     assert_eq!(log.tail(), Some(EntryId::new(1, 1)));
     log.append(&[batch(harness, 1..2)], Class::Vital, Timestamp(0)).expect("the log is as it was");
+}
+
+/// Random appends, reads anywhere and crashes, against a list.
+fn any_history_equals_its_model<H: Harness>(harness: &mut H, seed: u64) {
+    let mut random = Random(seed);
+    let mut log = harness.open(None, Timestamp(0));
+    let mut model = read_all(harness, &log);
+    let mut now = Timestamp(0);
+    for _ in 0..50 {
+        now = Timestamp(now.0 + random.below(9) as i64 - 2);
+        let (last, _) = model.last().expect("it was opened");
+        let Header { term, appended_at, .. } = *last;
+        match random.below(8) {
+            0..=3 => {
+                let appended_at = appended_at.max(now);
+                let (mut batches, mut expected) = (Vec::new(), Vec::new());
+                for _ in 0..1 + random.below(3) {
+                    let (first, count) = (model.len() as u64 + 1, 1 + random.below(6) as u64);
+                    for seq in first..first + count {
+                        model.push((Header { id: EntryId::new(1, seq), term, appended_at }, harness.body(seq)));
+                    }
+                    let (first, last) = (EntryId::new(1, first), EntryId::new(1, first + count - 1));
+                    batches.push(batch(harness, first.seq..last.seq + 1));
+                    expected.push(Appended { first, last, appended_at });
+                }
+                let class = if random.below(2) == 0 { Class::Capture } else { Class::Vital };
+                assert_eq!(log.append(&batches, class, now).expect("room"), expected, "seed {seed}");
+            }
+            4..=6 => {
+                let from = 1 + random.below(model.len() + 2);
+                let some = read(harness, &log, from as u64, random.below(3_000));
+                let behind = model.get(from - 1..).unwrap_or_default();
+                assert_eq!((some.is_empty(), &some[..]), (behind.is_empty(), &behind[..some.len()]), "seed {seed}");
+            }
+            _ => {
+                log = harness.open(Some(log), now);
+                let all = read_all(harness, &log);
+                let (opened, before) = all.split_last().expect("it was opened");
+                assert!(before == model, "seed {seed}");
+                assert_eq!((opened.0.term, opened.0.appended_at), (Term(term.0 + 1), appended_at.max(now)));
+                model = all;
+            }
+        }
+        assert_eq!(log.tail(), Some(EntryId::new(1, model.len() as u64)), "seed {seed}");
+    }
 }
 
 /// The resume of a source is the fold of its entries, before a crash and after it (J6). For the journal only.

@@ -3,6 +3,7 @@
 //! An implementation's test calls [`suite`] with a way to make places; opening a place twice must show what the last
 //! checkpoint left there, whatever was accepted after it.
 
+use crate::random::Random;
 use ports::{StateStore, StateTxn};
 use std::collections::BTreeMap;
 
@@ -326,16 +327,5 @@ fn any_history_equals_its_model(place: &Place, seed: u64) {
         assert_eq!(content(store.txn()), step, "seed {seed}");
         let key = [b'k', random.below(40) as u8];
         assert_eq!(store.txn().get(&key), step.get(&key[..]).cloned(), "seed {seed}");
-    }
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % n
     }
 }

@@ -4,15 +4,17 @@ use crate::Violation;
 use serde_json::Value;
 
 /// Crates that read a clock, a socket or a file by their nature: nothing below the adapters may depend on them.
-const IMPURE: [&str; 14] = [
+const IMPURE: [&str; 16] = [
     "axum",
     "getrandom",
     "hyper",
     "rand",
+    "rdkafka",
     "redb",
     "reqwest",
     "rustix",
     "rustls",
+    "sled",
     "tempfile",
     "tokio",
     "tokio-postgres",
