@@ -3,7 +3,7 @@
 use crate::{World, fault::Fault, history::Event, people, target};
 use flow::{FlowInput, FlowOutput};
 use model::Timestamp;
-use ports::{Class, NotApplied, SendRequest, SinkReply, StateStore};
+use ports::{Class, Failure, NotApplied, SendRequest, SinkReply, StateStore};
 
 /// The fold goes on for fewer steps than this while a checkpoint is being written.
 const CHECKPOINT_STEPS_MAX: u64 = 9;
@@ -32,14 +32,20 @@ impl World {
         match output {
             FlowOutput::Append { .. } | FlowOutput::Record { .. } => self.appends.push_back(output),
             FlowOutput::ReadJournal(_) | FlowOutput::ReadDecisions(_) => self.reads.push_back(output),
-            FlowOutput::OpenSource(resume) => match self.source.lost.filter(|_| resume.started) {
-                Some(what) => self.inputs.push_back(FlowInput::SourceFailed(people::gap(&resume, what))),
-                None => {
-                    self.source.open(resume);
-                    self.inputs.push_back(FlowInput::SourceOpened);
+            FlowOutput::OpenSource(resume) => {
+                self.forget_source();
+                match self.source.lost.filter(|_| resume.started) {
+                    Some(what) => self.inputs.push_back(FlowInput::SourceFailed(people::gap(&resume, what))),
+                    None => {
+                        self.source.open(resume);
+                        self.inputs.push_back(FlowInput::SourceOpened);
+                    }
                 }
-            },
-            FlowOutput::CloseSource => self.source.close(),
+            }
+            FlowOutput::CloseSource => {
+                self.forget_source();
+                self.source.close();
+            }
             FlowOutput::Confirm(position) => {
                 self.note(Event::Confirmed(position));
                 self.source.confirm(position);
@@ -70,8 +76,19 @@ impl World {
         }
     }
 
+    /// Nothing of what a source brought is wanted when it is opened or closed, as in the runtime's inbox.
+    fn forget_source(&mut self) {
+        self.inputs.retain(|input| {
+            !matches!(input, FlowInput::SourceOpened | FlowInput::SourceFailed(_) | FlowInput::Captured(_))
+        });
+    }
+
     /// Makes the next append durable: vital journal entries first, then captured ones, then decisions (J24).
     pub(crate) fn append_one(&mut self) -> bool {
+        // A process whose append failed makes no other one.
+        if self.dies {
+            return false;
+        }
         let vital = |output: &FlowOutput| matches!(output, FlowOutput::Append { class: Class::Vital, .. });
         let journal = |output: &FlowOutput| matches!(output, FlowOutput::Append { .. });
         let at = self
@@ -81,18 +98,38 @@ impl World {
             .or_else(|| if self.chance.one_in(2) { self.appends.iter().position(journal) } else { None });
         let first_record = self.appends.iter().position(|output| !journal(output));
         let Some(output) = self.appends.remove(at.or(first_record).unwrap_or(0)) else { return false };
-        let (id, appended) = match output {
-            FlowOutput::Append { id, entries, .. } => (id, self.journal_append(&entries)),
-            FlowOutput::Record { id, records } => (id, self.record_append(&records)),
+        if self.logs.is_some() && self.strikes(Fault::FlushFailed, 30) {
+            self.logs.iter().for_each(|logs| logs.disk.fail_flush());
+        }
+        let (id, appended, may_wait) = match &output {
+            FlowOutput::Append { id, entries, class } => {
+                (*id, self.journal_append(entries, *class), *class == Class::Capture)
+            }
+            FlowOutput::Record { id, records } => (*id, self.record_append(records), false),
             _ => return false,
         };
-        self.inputs.push_back(FlowInput::Appended { id, appended });
+        match appended {
+            Ok(appended) => self.inputs.push_back(FlowInput::Appended { id, appended }),
+            // A full disk: captured rows wait, in their order, and everything else goes on (J24).
+            Err(fault) if may_wait && fault.failure == Failure::Transient => {
+                self.appends.push_front(output);
+                return false;
+            }
+            Err(_) => {
+                self.dies = true;
+                return false;
+            }
+        }
         true
     }
 
     /// One event, chosen by chance. False: nothing is left to happen.
     pub fn event(&mut self) -> bool {
         self.hear();
+        if self.dies {
+            self.crash();
+            return true;
+        }
         if let Some(input) = self.inputs.pop_front() {
             self.step(input);
             return true;

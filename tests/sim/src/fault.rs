@@ -66,6 +66,18 @@ names! {
         ClockBack = "clock back",
         /// The state is lost, and folded from nothing.
         StateLost = "state lost",
+        /// The power is cut: what was not flushed is there or not.
+        PowerLoss = "power loss",
+        /// .. and of one write a part.
+        Torn = "torn sectors",
+        /// .. and names that their directory did not flush.
+        NameLost = "name lost",
+        /// A flush fails, and the kernel forgets what it held.
+        FlushFailed = "flush failed",
+        /// The disk is full.
+        DiskFull = "disk full",
+        /// A bit of a log flips.
+        Rot = "bit rot",
     }
 }
 
@@ -84,6 +96,14 @@ names! {
         People = "people",
         /// Tables are read again.
         ReadAgain = "tables read again",
+    }
+}
+
+impl Fault {
+    /// Whether it needs logs on a disk.
+    pub fn is_of_disk(self) -> bool {
+        use Fault::{DiskFull, FlushFailed, NameLost, PowerLoss, Rot, Torn};
+        matches!(self, PowerLoss | Torn | NameLost | FlushFailed | DiskFull | Rot)
     }
 }
 

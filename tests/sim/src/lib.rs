@@ -7,12 +7,14 @@
 
 pub mod batch;
 pub mod checkers;
+pub mod disk;
 mod drive;
 pub mod fault;
 pub mod fenced;
 pub mod fired;
 pub mod history;
 pub mod later;
+mod logs;
 pub mod memory;
 pub mod names;
 mod past;

@@ -140,6 +140,7 @@ impl World {
     /// Runs to the end of everything that people can end.
     pub fn settle_everything(&mut self) {
         self.faults.clear();
+        self.leave_on_disk(None);
         self.source.faults.clear();
         for round in 0..100 {
             self.drain();

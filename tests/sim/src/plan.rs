@@ -61,6 +61,12 @@ pub enum What {
     Release,
     /// A table is read again.
     ReadAgain,
+    /// The disk has room for so many bytes more.
+    FillDisk(usize),
+    /// .. or for everything again.
+    FreeDisk,
+    /// The process dies, and a bit of its logs flips.
+    Rot,
 }
 
 /// Commits of a run.
@@ -126,6 +132,10 @@ impl Plan {
             (feature(Feature::People), 2, What::Answer),
             (feature(Feature::People), 1, What::Release),
             (feature(Feature::ReadAgain), 1, What::ReadAgain),
+            (fault(Fault::PowerLoss) && !fault(Fault::Crash), 3, What::Crash),
+            (fault(Fault::DiskFull), 1, What::FillDisk(chance.below(20_000) as usize)),
+            (fault(Fault::DiskFull), 1, What::FreeDisk),
+            (fault(Fault::Rot), 1, What::Rot),
             (true, 3, What::Events(0)),
         ];
         let here = || all.iter().filter(|(here, ..)| *here);

@@ -39,6 +39,9 @@ pub fn run(plan: &Plan) -> Ran {
     let limits = if plan.features.contains(&Feature::Small) { small() } else { Limits::default() };
     let mut world = World::new(plan.seed, limits);
     world.faults = plan.faults.clone();
+    if plan.faults.iter().any(|fault| fault.is_of_disk()) {
+        world.put_logs_on_a_disk();
+    }
     world.source.wild = plan.features.contains(&Feature::Wild);
     world.source.faults = plan.faults.clone();
     let done = caught(|| go(plan, &mut world));
@@ -56,10 +59,11 @@ fn go(plan: &Plan, world: &mut World) {
         world.reseed(act.seed);
         world.act_out(act.what);
     }
+    world.settle_everything();
     if !world.journal.iter().any(|entry| matches!(entry.entry, model::Entry::Activated(_))) {
         world.activate();
+        world.settle_everything();
     }
-    world.settle_everything();
     if plan.faults.contains(&Fault::Crash) {
         world.crash();
         world.settle_everything();
@@ -89,6 +93,9 @@ impl World {
             What::Answer => drop(self.look_at_holds(false)),
             What::Release => self.release_parked(),
             What::ReadAgain => self.read_a_table_again(),
+            What::FillDisk(bytes) => self.leave_on_disk(Some(bytes)),
+            What::FreeDisk => self.leave_on_disk(None),
+            What::Rot => self.crash_and_rot(),
         }
     }
 }

@@ -2,16 +2,21 @@
 
 use crate::{
     Chance, config,
+    disk::SimDisk,
     fault::{Fault, Faults},
     history::{Committed, Event, History, Rest},
+    logs::Logs,
     nurse, rebuild,
     source::{Change, Source, place},
     target::Target,
 };
 use flow::{Act, Config, Flow, FlowInput, FlowOutput, Limits};
 use model::{Entry, EntryId, Header, Journaled, Kind, Record, Recorded, SourcePosition, Term, Timestamp};
-use ports::{Appended, Resume, SendRequest, StateStore, StateTxn};
-use std::collections::{BTreeSet, VecDeque};
+use ports::{Appended, Class, Failure, Resume, SendRequest, StateStore, StateTxn};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 use store::{MemoryDisk, MemoryStore};
 
 pub struct World {
@@ -25,7 +30,14 @@ pub struct World {
     pub decisions: Vec<Recorded>,
     pub source: Source,
     pub target: Target,
-    pub terms: u64,
+    /// The terms of both logs.
+    pub terms: (Term, Term),
+    /// Both logs by the journal's own code; none: in memory, where everything that is appended stays.
+    pub(crate) logs: Option<Logs>,
+    /// An append failed: nothing may go on in this process.
+    pub(crate) dies: bool,
+    /// A bit flips before the logs are opened again.
+    rots: bool,
     /// What may go wrong outside of the source.
     pub faults: Faults,
     /// What happened so far.
@@ -71,7 +83,10 @@ impl World {
             decisions: Vec::new(),
             source: Source::new(seed),
             target: Target::default(),
-            terms: 0,
+            terms: (Term(0), Term(0)),
+            logs: None,
+            dies: false,
+            rots: false,
             faults: Faults::new(),
             history: History { is_ordered: true, ..History::default() },
             appends: VecDeque::new(),
@@ -158,18 +173,78 @@ impl World {
         }
     }
 
+    /// From here on the logs lie on a disk that loses what it may.
+    pub fn put_logs_on_a_disk(&mut self) {
+        self.logs = Some(Logs::new(SimDisk::default()));
+    }
+
     /// Opens the logs as the journal does: a new term, an `Opened` in each.
     pub fn open(&mut self) {
-        self.terms += 1;
-        let opened = || ("test".into(), flow::BEHAVIOUR);
-        let (binary, behaviour) = opened();
-        let pins = self.config().pins();
-        let journal = self.journal_append(&[Entry::Opened { binary, behaviour, pins }]).last;
-        let (binary, behaviour) = opened();
-        let decisions = self.record_append(&[Record::Opened { binary, behaviour }]).last;
+        match self.logs.take() {
+            Some(mut logs) => {
+                self.open_logs(&mut logs);
+                self.logs = Some(logs);
+            }
+            None => {
+                self.terms = (Term(self.terms.0.0 + 1), Term(self.terms.1.0 + 1));
+                let (binary, behaviour, pins) = ("test".into(), flow::BEHAVIOUR, self.config().pins());
+                self.took_entries(vec![Entry::Opened { binary, behaviour, pins }]);
+                self.took_records(vec![Record::Opened { binary: "test".into(), behaviour }]);
+            }
+        }
+        let (journal, decisions) = (self.journal.len() as u64, self.decisions.len() as u64);
         let mut resume = Resume::default();
         self.journal.iter().for_each(|entry| resume.fold(&entry.entry));
-        self.inputs.push_back(FlowInput::Open { journal, decisions, term: Term(self.terms), resume });
+        let (journal, decisions) = (EntryId::new(1, journal), EntryId::new(1, decisions));
+        self.inputs.push_back(FlowInput::Open { journal, decisions, term: self.terms.0, resume });
+    }
+
+    /// Opens them until they open: whoever runs the process starts it again, frees space, puts damaged bytes back.
+    fn open_logs(&mut self, logs: &mut Logs) {
+        const ATTEMPTS: usize = 5;
+        let mut flipped = None;
+        if std::mem::take(&mut self.rots) {
+            flipped = logs.disk.rot(&mut self.chance);
+            flipped.iter().for_each(|_| self.history.events.push(Event::Injected(Fault::Rot.name())));
+        }
+        for _ in 0..ATTEMPTS {
+            let pins = self.config().pins();
+            let failing = logs.disk.is_failing();
+            match logs.open(self.store.txn(), pins, Timestamp(self.now)) {
+                Ok((entries, records)) => {
+                    let told = logs.broken();
+                    if let (Some(what), Some(flipped)) = (told, &flipped) {
+                        self.note(Event::Corrupt(what));
+                        logs.disk.mend(flipped);
+                    }
+                    return self.found(entries, records);
+                }
+                Err(fault) => {
+                    if let Some(flipped) = flipped.take() {
+                        self.note(Event::Corrupt(fault.to_string()));
+                        logs.disk.mend(&flipped);
+                    } else if fault.failure != Failure::Transient && !failing {
+                        panic!("the logs do not open: {fault}");
+                    }
+                    logs.disk.leave(None);
+                }
+            }
+        }
+        panic!("the logs do not open");
+    }
+
+    /// What was durable must be there as it was; what was being written may be.
+    fn found(&mut self, entries: Vec<Journaled>, records: Vec<Recorded>) {
+        let found = (entries.len() as u64 - 1, records.len() as u64 - 1);
+        self.note(Event::Reopened { found });
+        let (before, recorded) = (self.journal.len(), self.decisions.len());
+        let as_it_was =
+            entries.get(..before) == Some(&self.journal) && records.get(..recorded) == Some(&self.decisions);
+        assert!(as_it_was, "what was durable is gone, or reads otherwise: {before} and {recorded} of {found:?}");
+        let term = |header: Option<Header>| header.map_or(Term(0), |header| header.term);
+        self.terms = (term(entries.last().map(|one| one.header)), term(records.last().map(|one| one.header)));
+        entries.into_iter().skip(before).for_each(|entry| self.took_entry(entry));
+        records.into_iter().skip(recorded).for_each(|record| self.took_record(record));
     }
 
     /// A connector tells this, whatever it is.
@@ -182,31 +257,99 @@ impl World {
         self.inputs.push_back(FlowInput::Act { token: 1, by: nurse(), act, reason: "test".into() });
     }
 
-    pub(crate) fn journal_append(&mut self, entries: &[Entry]) -> Appended {
-        let last = self.journal.last().map_or(Timestamp(i64::MIN), |entry| entry.header.appended_at);
-        let appended_at = last.max(Timestamp(self.now));
-        let first = EntryId::new(1, self.journal.len() as u64 + 1);
-        for (at, entry) in entries.iter().enumerate() {
-            let id = EntryId::new(1, first.seq + at as u64);
-            let header = Header { id, term: Term(self.terms), appended_at };
-            self.durable.fold(entry);
-            self.journal.push(Journaled { header, entry: entry.clone() });
-            self.history.events.push(Event::Journaled(Journaled { header, entry: entry.clone() }));
+    /// Makes entries durable.
+    pub(crate) fn journal_append(&mut self, entries: &Arc<[Entry]>, class: Class) -> Result<Appended, ports::Fault> {
+        let now = Timestamp(self.now);
+        match &mut self.logs {
+            None => Ok(self.took_entries(entries.to_vec())),
+            Some(logs) => {
+                let appended = logs.append(entries.clone(), class, now)?;
+                self.took(appended, self.terms.0, entries.iter().cloned(), World::took_entry_of);
+                Ok(appended)
+            }
         }
-        Appended { first, last: EntryId::new(1, self.journal.len() as u64), appended_at }
     }
 
-    pub(crate) fn record_append(&mut self, records: &[Record]) -> Appended {
-        let last = self.decisions.last().map_or(Timestamp(i64::MIN), |record| record.header.appended_at);
-        let appended_at = last.max(Timestamp(self.now));
-        let first = EntryId::new(1, self.decisions.len() as u64 + 1);
-        for (at, record) in records.iter().enumerate() {
-            let id = EntryId::new(1, first.seq + at as u64);
-            let header = Header { id, term: Term(self.terms), appended_at };
-            self.decisions.push(Recorded { header, record: record.clone() });
-            self.history.events.push(Event::Recorded(Recorded { header, record: record.clone() }));
+    /// Makes records durable.
+    pub(crate) fn record_append(&mut self, records: &Arc<[Record]>) -> Result<Appended, ports::Fault> {
+        let now = Timestamp(self.now);
+        match &mut self.logs {
+            None => Ok(self.took_records(records.to_vec())),
+            Some(logs) => {
+                let appended = logs.record(records.clone(), now)?;
+                self.took(appended, self.terms.1, records.iter().cloned(), World::took_record_of);
+                Ok(appended)
+            }
         }
-        Appended { first, last: EntryId::new(1, self.decisions.len() as u64), appended_at }
+    }
+
+    fn took<T>(
+        &mut self,
+        appended: Appended,
+        term: Term,
+        bodies: impl Iterator<Item = T>,
+        one: fn(&mut World, Header, T),
+    ) {
+        for (at, body) in bodies.enumerate() {
+            let id = EntryId { seq: appended.first.seq + at as u64, ..appended.first };
+            one(self, Header { id, term, appended_at: appended.appended_at }, body);
+        }
+    }
+
+    fn took_entry_of(&mut self, header: Header, entry: Entry) {
+        self.took_entry(Journaled { header, entry });
+    }
+
+    fn took_record_of(&mut self, header: Header, record: Record) {
+        self.took_record(Recorded { header, record });
+    }
+
+    fn took_entries(&mut self, entries: Vec<Entry>) -> Appended {
+        let before = self.journal.last().map(|entry| entry.header);
+        let appended = self.next(before, entries.len());
+        self.took(appended, self.terms.0, entries.into_iter(), World::took_entry_of);
+        appended
+    }
+
+    fn took_records(&mut self, records: Vec<Record>) -> Appended {
+        let before = self.decisions.last().map(|record| record.header);
+        let appended = self.next(before, records.len());
+        self.took(appended, self.terms.1, records.into_iter(), World::took_record_of);
+        appended
+    }
+
+    /// Names for so many, as a log gives them.
+    fn next(&self, before: Option<Header>, count: usize) -> Appended {
+        let (seq, at) = before.map_or((0, Timestamp(i64::MIN)), |header| (header.id.seq, header.appended_at));
+        let (first, last) = (EntryId::new(1, seq + 1), EntryId::new(1, seq + count as u64));
+        Appended { first, last, appended_at: at.max(Timestamp(self.now)) }
+    }
+
+    fn took_entry(&mut self, entry: Journaled) {
+        self.durable.fold(&entry.entry);
+        self.note(Event::Journaled(entry.clone()));
+        self.journal.push(entry);
+    }
+
+    fn took_record(&mut self, record: Recorded) {
+        self.note(Event::Recorded(record.clone()));
+        self.decisions.push(record);
+    }
+
+    /// The disk has room for so many bytes more; none: for everything.
+    pub(crate) fn leave_on_disk(&mut self, bytes: Option<usize>) {
+        if let Some(logs) = &self.logs {
+            logs.disk.leave(bytes);
+            if bytes.is_some() {
+                self.inject(Fault::DiskFull);
+            }
+        }
+    }
+
+    /// The process dies, and before the next one opens its logs a bit of them flips.
+    pub(crate) fn crash_and_rot(&mut self) {
+        self.rots = self.logs.is_some();
+        self.crash();
     }
 
     /// The process dies: everything that was not durable is gone, requests under way may or may not arrive.
@@ -222,14 +365,7 @@ impl World {
             }
         }
         self.hear();
-        // A prefix of what was being written may be durable.
-        let durable = self.chance.below(self.appends.len() as u64 + 1);
-        for _ in 0..durable {
-            self.append_one();
-        }
-        let durable = (self.journal.len() as u64, self.decisions.len() as u64);
-        self.note(Event::Crashed { durable });
-        self.inject(Fault::Crash);
+        self.stop_appending();
         self.appends.clear();
         self.inputs.clear();
         self.reads.clear();
@@ -242,6 +378,42 @@ impl World {
         self.written_at = None;
         self.flow = Flow::new(self.config());
         self.open();
+    }
+
+    /// What is being appended when the process dies: a part of it is durable.
+    fn stop_appending(&mut self) {
+        let on_disk = self.logs.as_ref().map(|logs| logs.disk.clone());
+        match &on_disk {
+            // In the middle of a call: written and not flushed, flushed and not told.
+            Some(disk) => {
+                disk.stop_behind(Some(self.chance.below(8)));
+                while self.append_one() {}
+            }
+            None => {
+                for _ in 0..self.chance.below(self.appends.len() as u64 + 1) {
+                    self.append_one();
+                }
+            }
+        }
+        self.dies = false;
+        let durable = (self.journal.len() as u64, self.decisions.len() as u64);
+        self.note(Event::Crashed { durable });
+        let Some(disk) = on_disk else { return self.inject(Fault::Crash) };
+        disk.stop_behind(None);
+        let cut =
+            self.faults.contains(&Fault::PowerLoss) && (!self.faults.contains(&Fault::Crash) || self.chance.one_in(2));
+        if !cut {
+            return self.inject(Fault::Crash);
+        }
+        // Without its `tail` file a rotten last batch looks like one that was torn: two faults at once are one too many.
+        self.rots = false;
+        let (tears, names) = (self.faults.contains(&Fault::Torn), self.faults.contains(&Fault::NameLost));
+        let lost = disk.cut(&mut self.chance, tears, names);
+        self.inject(Fault::PowerLoss);
+        [(lost.torn, Fault::Torn), (lost.names > 0, Fault::NameLost)]
+            .into_iter()
+            .filter(|(is, _)| *is)
+            .for_each(|(_, fault)| self.inject(fault));
     }
 
     /// Everything has come to rest: what stands there is noted.

@@ -94,6 +94,15 @@ fn every_row_of_the_crash_table_has_a_scenario() {
     assert_eq!(rows.len(), SCENARIOS.len(), "a scenario is named for a row that is not there");
 }
 
+/// A batch of seeds proves that crashes stood there.
+#[test]
+fn every_row_that_a_run_can_stand_in_is_one_of_the_crash_table() {
+    let rows = rows();
+    for row in lockstep_sim::windows::ROWS {
+        assert!(rows.iter().any(|text| text.contains(row)), "`{row}` is no row");
+    }
+}
+
 #[test]
 fn every_scenario_of_the_crash_table_runs() {
     for (row, scenarios) in SCENARIOS {
