@@ -89,12 +89,12 @@ pub(crate) fn settle(id: EntryId, acked: &Acked, state: &mut dyn StateTxn) -> Op
     let system = &acked.system;
     let mut held = held(system, &key, state);
     let range = keys::effects_of(system, &key.entity, &key.key);
-    let mut voided = Vec::new();
+    let (mut voided, mut written) = (Vec::new(), None);
     state.range(&range.0, &range.1, &mut |at, bytes| {
         let effect: Unsettled = stored::value(bytes);
         let succeeded = matches!(acked.outcome, Outcome::Accepted { .. } | Outcome::Observed);
         if effect.id == acked.effect {
-            held.exists = effect.write == Write::Put;
+            written = Some(effect.write);
             voided.push(at.to_vec());
         } else if !succeeded && effect.input.seq < id.seq {
             voided.push(at.to_vec());
@@ -104,16 +104,17 @@ pub(crate) fn settle(id: EntryId, acked: &Acked, state: &mut dyn StateTxn) -> Op
     for at in voided {
         state.delete(&at);
     }
+    let exists = written.map_or(held.exists, |write| write == Write::Put);
     match &acked.outcome {
-        Outcome::Accepted { version, .. } => held.version = Some(version.clone()),
-        Outcome::Observed => {}
-        Outcome::Stale { version, .. } => {
-            held = Held { version: Some(version.clone()), exists: true, void_before: id.seq };
+        Outcome::Accepted { version, .. } => (held.version, held.exists) = (Some(version.clone()), exists),
+        Outcome::Observed => held.exists = exists,
+        // A deletion of ours that went over somebody else's version stands, and shows no content.
+        Outcome::Stale { version, current, .. } => {
+            let version = Some(version.clone());
+            held = Held { version, exists: current.is_some(), void_before: id.seq };
         }
-        Outcome::Rejected { .. } => {
-            held.exists = held.version.is_some();
-            held.void_before = id.seq;
-        }
+        // Nothing was written: what stood there stands, be it a version or its deletion.
+        Outcome::Rejected { .. } => held.void_before = id.seq,
         Outcome::Gone { version } => held = Held { version: version.clone(), exists: false, void_before: id.seq },
     }
     stored::put(state, &keys::ledger(system, &key.entity, &key.key), &held);

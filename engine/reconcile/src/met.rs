@@ -16,7 +16,7 @@ use model::{
 pub(crate) struct Met<'a> {
     /// The version that stands now.
     pub version: &'a str,
-    /// Its content.
+    /// Its content; none beside an `over`: our deletion.
     pub current: Option<&'a Json>,
     /// What lay beneath a write of ours that stands all the same: null for nothing (J26).
     pub over: Option<&'a Json>,
@@ -26,17 +26,33 @@ pub(crate) struct Met<'a> {
     pub last: bool,
 }
 
+impl Met<'_> {
+    /// Whether it is a deletion of ours that stands, over what somebody else wrote in between.
+    fn is_deleted(&self) -> bool {
+        self.current.is_none() && self.over.is_some()
+    }
+}
+
 pub(crate) fn meet(mut draft: Draft<'_>, met: &Met<'_>) -> Vec<Decision> {
     let standing = Standing::of(draft.state);
-    draft.base = Some(Base::Version(met.version.into()));
-    draft.trace("another version stands at the target");
+    let deleted = met.is_deleted();
+    if deleted {
+        // As over any deletion: nothing of it stands, and what comes next is made anew.
+        draft.base = Some(Base::Create);
+        draft.trace("our deletion stands, over what somebody else wrote");
+    } else {
+        draft.base = Some(Base::Version(met.version.into()));
+        draft.trace("another version stands at the target");
+    }
     let Some(theirs) = met.over.or(met.current) else { return unreadable(draft, met, standing) };
-    if *theirs == Json::Null {
+    if *theirs == Json::Null && !deleted {
         return absence(draft, standing);
     }
     let equal = same_as_ours(&draft, theirs);
-    let fields = Fields::from_resource(theirs, draft.rules.elements);
-    merge(&mut draft, &fields);
+    if *theirs != Json::Null {
+        let fields = Fields::from_resource(theirs, draft.rules.elements);
+        merge(&mut draft, &fields);
+    }
     let mended = met.current.is_some_and(|current| stands_already(&draft, current));
     match (standing, draft.presence) {
         (Standing::Free | Standing::Stuck | Standing::Refused, _) if met.create && equal => {
@@ -47,6 +63,8 @@ pub(crate) fn meet(mut draft: Draft<'_>, met: &Met<'_>) -> Vec<Decision> {
             draft.trace("it was there before our create");
             draft.finish(Verdict::Parked(UNEXPECTED_EXISTING.into()), Rule::ForeignMet)
         }
+        (Standing::KeptDeleted, _) if deleted => draft.finish(Verdict::Frozen, Rule::Person),
+        (Standing::Gone, _) if deleted => draft.stay("a person must answer first"),
         (Standing::Gone | Standing::KeptDeleted, _) => {
             draft.trace("it came back at the target");
             draft.finish(Verdict::Held(RECREATED_AT_TARGET.into()), Rule::ForeignMet)
@@ -56,7 +74,7 @@ pub(crate) fn meet(mut draft: Draft<'_>, met: &Met<'_>) -> Vec<Decision> {
         (Standing::Free, Presence::Deleted(Means::Purged)) => draft.finish(Verdict::Frozen, Rule::Purge),
         (Standing::Free, Presence::Deleted(Means::Removed)) => {
             lose_all(&mut draft);
-            draft.finish(Verdict::Delete, Rule::ForeignMet)
+            draft.finish(if deleted { Verdict::Unchanged } else { Verdict::Delete }, Rule::ForeignMet)
         }
         (Standing::Free, _) if mended => {
             draft.trace("what stands there says the same");

@@ -121,6 +121,8 @@ fn theirs(name: &str, state: &AggregateState) -> Json {
 
 fn stale(what: &str, effect: EffectId, state: &AggregateState) -> Cause {
     let (current, over) = match what.split_once('/') {
+        Some(("deletion", "absence")) => (None, Some(Json::Null)),
+        Some(("deletion", over)) => (None, Some(theirs(over, state))),
         Some((current, "absence")) => (Some(theirs(current, state)), Some(Json::Null)),
         Some((current, over)) => (Some(theirs(current, state)), Some(theirs(over, state))),
         None if what == "nothing" => (None, None),

@@ -60,6 +60,12 @@ impl Chance {
 
 pub const MAP: &str = include_str!("../../../schemas/maps/clinic/map.yaml");
 
+/// The same, where a row that is gone takes its resource with it: an HTTP DELETE.
+pub fn removing_map() -> String {
+    let map = MAP.replace("{row: purged, when: purged,", "{row: removed, when: removed,");
+    map.replace("{row: retracted,", "{row: removed,")
+}
+
 pub fn config(limits: Limits) -> Config {
     Config {
         pipeline: "clinic".into(),

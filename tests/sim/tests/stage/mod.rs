@@ -4,7 +4,7 @@ mod reading;
 mod words;
 
 use flow::{Act, Config, Flow, FlowInput, FlowOutput, Limits};
-use lockstep_sim::{MAP, config, names::Names, nurse, source::schemas};
+use lockstep_sim::{MAP, config, names::Names, nurse, removing_map, source::schemas};
 use model::{
     Chunk, CommitEnd, EffectId, Entry, EntryId, Header, Incarnation, Journaled, Json, Kind, Outcome, Record, Recorded,
     RowChange, RowEntry, SnapshotMark, Term, Timestamp, Unit,
@@ -72,8 +72,9 @@ impl Stage {
         }
         self.open();
         self.settle_logs();
-        if has("map clinic") {
-            let act = Act::Activate { kind: Kind::Map, name: "legacy".into(), bytes: MAP.as_bytes().into() };
+        if has("map ") {
+            let map = if has("map removing") { removing_map() } else { MAP.to_string() };
+            let act = Act::Activate { kind: Kind::Map, name: "legacy".into(), bytes: map.into_bytes().into() };
             self.step(FlowInput::Act { token: 0, by: nurse(), act, reason: "set up".into() });
         }
         self.settle_logs();
@@ -365,6 +366,12 @@ impl Stage {
                 let body = format!(r#"{{"resourceType":"{}","id":"x","language":"en"}}"#, unit.resource_type);
                 let current = Json::parse(body.as_bytes()).ok();
                 done(Outcome::Stale { version: value("version").into(), current, over: None })
+            }
+            // A deletion of ours over what somebody else wrote in between (HAPI takes a DELETE whatever its guard says).
+            "deleted-over" => {
+                let body = format!(r#"{{"resourceType":"{}","id":"x","language":"en"}}"#, unit.resource_type);
+                let over = Json::parse(body.as_bytes()).ok();
+                done(Outcome::Stale { version: value("version").into(), current: None, over })
             }
             "unknown" => SinkReply::Unknown { what: "connection cut".into() },
             "refused" => {
