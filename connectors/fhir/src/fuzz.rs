@@ -21,7 +21,7 @@ pub fn answer(sink: &FhirSink, request: &SendRequest, status: u16, headers: &[(&
     let answer = Answer { status, headers: map, body: body.to_vec().into() };
     match outcome::read(request, &answer, &sink.options.profile) {
         // What goes into logs and errors.
-        Said::Reply(SinkReply::Failed(fault)) => fault.to_string(),
+        Said::Reply(SinkReply::Failed(fault) | SinkReply::TypeFailed(fault)) => fault.to_string(),
         Said::Reply(SinkReply::Unknown { what } | SinkReply::NotApplied { what, .. }) => what,
         Said::Reply(SinkReply::Final { outcome: model::Outcome::Rejected { code, detail }, .. })
         | Said::Placeless(SinkReply::Final { outcome: model::Outcome::Rejected { code, detail }, .. }) => {

@@ -69,7 +69,7 @@ impl Later {
                 promise.ask = now + promise.wait.max(WAIT);
                 not_yet()
             }
-            SinkReply::Unknown { .. } | SinkReply::Failed(_) => reply,
+            SinkReply::Unknown { .. } | SinkReply::Failed(_) | SinkReply::TypeFailed(_) => reply,
             SinkReply::Final { .. } | SinkReply::NotApplied { .. } => {
                 promises.remove(&request.effect);
                 reply

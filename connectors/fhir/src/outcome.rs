@@ -98,7 +98,7 @@ fn refused_create(request: &SendRequest, answer: &Answer) -> Said {
     let issues = Issues::read(answer);
     if issues.of_the_id {
         let what = format!("takes no {} with an id of ours: HTTP {}", request.unit.resource_type, answer.status);
-        return Said::Reply(stopped(&what, ALLOW_IDS));
+        return Said::Reply(type_stopped(&what, ALLOW_IDS));
     }
     let rejected = rejected(answer);
     match answer.status {
@@ -115,6 +115,11 @@ fn rejected(answer: &Answer) -> SinkReply {
 
 pub(crate) fn stopped(what: &str, cure: &str) -> SinkReply {
     SinkReply::Failed(Fault::new(Failure::Misconfigured, format!("the FHIR server {what}")).cure(cure))
+}
+
+/// The same of one resource type.
+pub(crate) fn type_stopped(what: &str, cure: &str) -> SinkReply {
+    SinkReply::TypeFailed(Fault::new(Failure::Misconfigured, format!("the FHIR server {what}")).cure(cure))
 }
 
 fn waiting(answer: &Answer, retry_after_ms: Option<u64>) -> Said {

@@ -1,17 +1,17 @@
 //! How we stand with the server, per resource type: what one refusal means depends on what was accepted before (clinical S9).
 //!
 //! * HTTP 403 is one restricted chart, or a token without rights to the type. One subject's resources are parked; the third
-//!   subject in a row stops the sink before it parks the hospital. Only a success of that type forgets them: a token may
+//!   subject in a row stops the type before it parks the hospital. Only a success of that type forgets them: a token may
 //!   have a right to patients and none to observations.
 //! * 400, 404, 405 to a create before any write of the type was accepted may be a server that takes no ids of ours. Where
-//!   the answer says so, the sink stops at once. Where it does not, the unit is sent again twice, so that others of its type
-//!   have their say, and parked after that; the third unit in a row stops the sink. Afterwards it is about that unit alone.
+//!   the answer says so, the type stops at once. Where it does not, the unit is sent again twice, so that others of its type
+//!   have their say, and parked after that; the third unit in a row stops the type. Afterwards it is about that unit alone.
 //!   405 is what R4 has for it, and stops at once.
 //! * In memory only. After a restart nothing counts as accepted yet: what one bad row can do then is two more attempts.
 
 use crate::{
     FhirSink,
-    outcome::{ALLOW_IDS, Said, stopped},
+    outcome::{ALLOW_IDS, Said, type_stopped},
 };
 use model::{Json, Outcome, ResourceType, Write};
 use ports::{NotApplied, SendBase, SendRequest, SinkReply};
@@ -100,7 +100,7 @@ impl Standing {
             return SinkReply::Final { outcome, foreign: Vec::new() };
         }
         let kind = &request.unit.resource_type;
-        stopped(
+        type_stopped(
             &format!("refuses {kind} of {SUBJECTS_MAX} subjects in a row: HTTP 403"),
             "have the server's owner give our token the scope to write this type",
         )
@@ -113,7 +113,7 @@ impl Standing {
         }
         if status == 405 {
             let what = format!("takes no {} with an id of ours: HTTP {status}", request.unit.resource_type);
-            return stopped(&what, ALLOW_IDS);
+            return type_stopped(&what, ALLOW_IDS);
         }
         let mut known = self.lock();
         let known = known.entry(request.unit.resource_type.clone()).or_default();
@@ -121,7 +121,7 @@ impl Standing {
         let kind = &request.unit.resource_type;
         if known.placeless.len() >= UNITS_MAX {
             let what = format!("refuses every {kind} with an id of ours, {UNITS_MAX} in a row: HTTP {status}");
-            return stopped(&what, PLACE_CURE);
+            return type_stopped(&what, PLACE_CURE);
         }
         if request.attempt >= ATTEMPTS_MAX {
             return rejected;

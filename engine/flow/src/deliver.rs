@@ -11,6 +11,7 @@ use crate::{
     input::{AppendId, FlowOutput},
     lane::{Lane, LaneState, Queued, request},
     ledger::{self, Unsettled},
+    types::Types,
 };
 use model::{Acked, EntryId, Outcome, SystemId, Timestamp, Unit};
 use ports::{Fault, StateTxn};
@@ -30,6 +31,7 @@ pub(crate) struct Deliver {
     pub(crate) paused_until: Option<Timestamp>,
     pub(crate) failures: u32,
     pub fault: Option<Fault>,
+    pub(crate) types: Types,
     pub(crate) live: bool,
     pub in_flight: usize,
     pub unsettled: usize,
@@ -50,6 +52,7 @@ impl Deliver {
             paused_until: None,
             failures: 0,
             fault: None,
+            types: Types::default(),
             live: false,
             in_flight: 0,
             unsettled: 0,
@@ -69,7 +72,7 @@ impl Deliver {
         let lane = self.lanes.entry(effect.unit.clone()).or_insert_with(|| Lane::new(effect.key.clone(), attempted));
         lane.queue.push_back(Queued { id: effect.id, n: effect.n, input: effect.input, gate });
         self.unsettled += 1;
-        self.waiting += usize::from(matches!(lane.state, LaneState::Waiting(_)));
+        self.waiting += usize::from(lane.state.waits());
         if let Some(gate) = gate {
             self.gated.entry(gate).or_default().push(effect.unit.clone());
         }
@@ -149,10 +152,11 @@ impl Deliver {
         if self.paused_until.is_some_and(|until| now < until) {
             return;
         }
+        self.try_types(now);
         // A sink that failed is probed with one request until one comes through.
         let room = if self.paused_until.is_some() { 1 } else { self.concurrency };
         while self.in_flight < room {
-            let Some(unit) = self.ready.pop_front() else { return };
+            let Some(unit) = self.next_ready() else { return };
             let Some(lane) = self.lanes.get_mut(&unit).filter(|lane| lane.state == LaneState::Ready) else { continue };
             let first = lane.queue.front().expect("a ready lane has an effect");
             let effect =
@@ -176,9 +180,7 @@ impl Deliver {
             lane.queue.retain(|queued| queued.id != acked.effect && (succeeded || queued.input >= id));
             let gone = before - lane.queue.len();
             self.unsettled -= gone;
-            if let LaneState::Waiting(_) = lane.state {
-                self.waiting -= gone;
-            }
+            self.waiting -= if lane.state.waits() { gone } else { 0 };
             if lane.state == LaneState::Acking {
                 lane.begin_anew();
             }

@@ -167,6 +167,8 @@ pub enum Scope {
     Source(SystemId),
     /// A sink.
     Sink(SystemId),
+    /// A resource type at a sink.
+    Type(SystemId, model::ResourceType),
     /// A table.
     Table(model::TableName),
     /// An entity of the map.

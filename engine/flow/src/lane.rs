@@ -77,6 +77,15 @@ pub(crate) enum LaneState {
     Acking,
     /// In `backoff` until then.
     Backoff(Timestamp),
+    /// Put aside: the target refuses its whole type.
+    Stopped,
+}
+
+impl LaneState {
+    /// Whether its effects wait for something else than their turn: they do not count as ahead (J44).
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self, LaneState::Waiting(_) | LaneState::Stopped)
+    }
 }
 
 impl Deliver {
@@ -139,7 +148,7 @@ impl Deliver {
     pub(crate) fn next_wakeup(&self) -> Option<Timestamp> {
         let backoff = self.backoff.first().map(|(due, _)| *due);
         let pause = self.paused_until.filter(|_| !self.ready.is_empty() && self.in_flight == 0);
-        [backoff, pause].into_iter().flatten().min()
+        [backoff, pause, self.types.next_wakeup()].into_iter().flatten().min()
     }
 
     /// Decision numbers of the unit's effects without an outcome, and what they wait for.
@@ -152,6 +161,7 @@ impl Deliver {
             LaneState::InFlight if lane.settle => "being settled".into(),
             LaneState::InFlight => format!("sent, attempt {}", lane.attempts),
             LaneState::Acking => "answered, outcome not durable yet".into(),
+            LaneState::Stopped => "the target takes none of its type now".into(),
             LaneState::Backoff(_) => format!("tried {} times, waits to be tried again", lane.attempts),
         };
         let rest = std::iter::repeat_with(|| "behind the one before".to_string());

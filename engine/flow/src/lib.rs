@@ -50,6 +50,7 @@ mod shadow;
 mod step;
 mod stored;
 mod tables;
+mod types;
 mod visible;
 mod waiting;
 mod work;

@@ -33,8 +33,25 @@ impl Deliver {
             return None;
         }
         self.in_flight -= 1;
+        let tried = self.types.heard(now, unit);
+        let done = self.take_reply(now, (unit, effect), reply, state);
+        if let Some(done) = &done {
+            self.type_goes_on(unit, &done.acked.outcome, tried);
+        }
+        done
+    }
+
+    fn take_reply(
+        &mut self,
+        now: Timestamp,
+        (unit, effect): (&Unit, EffectId),
+        reply: SinkReply,
+        state: &dyn StateTxn,
+    ) -> Option<Final> {
+        let lane = self.lanes.get_mut(unit).expect("the caller looked it up");
         match reply {
             SinkReply::Final { outcome, foreign } => return Some(self.finish(unit, effect, outcome, foreign)),
+            SinkReply::TypeFailed(fault) => self.stop_type(now, unit, &fault),
             SinkReply::Unknown { what } => {
                 let again = std::mem::replace(&mut lane.settle, true);
                 // The first look-up follows at once; one that failed itself waits.

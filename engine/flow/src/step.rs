@@ -352,6 +352,10 @@ impl Flow {
         } else if done.as_ref().is_some_and(|done| done.recovered) {
             self.go_on(scope, out);
         }
+        for (kind, what) in self.deliver.types.news() {
+            let scope = Scope::Type(self.deliver.system.clone(), kind);
+            if what.is_empty() { self.go_on(scope, out) } else { self.wait(scope, what, None, out) }
+        }
         let Some(done) = done else { return };
         let system = done.acked.system.clone();
         // What lies beneath was there first, what lies above came later (J27).

@@ -103,6 +103,8 @@ pub enum SinkReply {
     },
     /// Nothing can be sent until a person changes something.
     Failed(Fault),
+    /// Nothing of the unit's resource type can be sent until a person changes something; other types can (clinical S9).
+    TypeFailed(Fault),
 }
 
 impl SinkReply {

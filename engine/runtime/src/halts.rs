@@ -107,6 +107,7 @@ pub fn scope_name(scope: &Scope) -> String {
     match scope {
         Scope::Source(system) => format!("source:{system}"),
         Scope::Sink(system) => format!("sink:{system}"),
+        Scope::Type(system, kind) => format!("sink:{system}/{kind}"),
         Scope::Table(table) => format!("table:{table}"),
         Scope::Entity(entity) => format!("entity:{entity}"),
         Scope::Map => "map".to_owned(),

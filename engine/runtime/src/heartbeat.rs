@@ -254,7 +254,7 @@ impl Heartbeat {
     /// Takes note of a reply: the target answered, unless it asks for patience or lets us not in.
     pub(crate) fn replied(&mut self, now: Timestamp, reply: &SinkReply) {
         let answered = match reply {
-            SinkReply::Final { .. } => true,
+            SinkReply::Final { .. } | SinkReply::TypeFailed(_) => true,
             SinkReply::NotApplied { why, .. } => matches!(why, NotApplied::Refused | NotApplied::Dependency),
             SinkReply::Unknown { .. } | SinkReply::Failed(_) => false,
         };

@@ -137,6 +137,7 @@ impl Names {
             FlowOutput::Halted { scope, what, .. } => {
                 let scope = match scope {
                     Scope::Source(name) | Scope::Sink(name) => name.to_string(),
+                    Scope::Type(system, kind) => format!("{system}/{kind}"),
                     Scope::Table(name) => name.to_string(),
                     Scope::Entity(name) => name.to_string(),
                     Scope::Map => "map".to_string(),

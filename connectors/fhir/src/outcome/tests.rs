@@ -80,12 +80,12 @@ fn a_refusal_by_a_guard_is_asked_of_the_history() {
 }
 
 #[test]
-fn a_server_that_says_that_it_takes_no_ids_of_ours_stops_the_sink_with_the_cure() {
+fn a_server_that_says_that_it_takes_no_ids_of_ours_stops_the_type_with_the_cure() {
     let details = r#"{"issue":[{"severity":"error","code":"invalid","details":{"text":"Cannot perform create as update with client-assigned ID"}}]}"#;
     let hapi = r#"{"issue":[{"severity":"error","code":"processing","diagnostics":"HAPI-0959: No resource exists on this server resource with ID[canary], and client-assigned IDs are not enabled."}]}"#;
     for (status, body) in [(400, details), (404, details), (404, hapi)] {
         let said = read(&request(Write::Put, None), &answer(status, &[], body), &profile());
-        let Said::Reply(SinkReply::Failed(fault)) = said else { panic!("{status}: {said:?}") };
+        let Said::Reply(SinkReply::TypeFailed(fault)) = said else { panic!("{status}: {said:?}") };
         assert!(fault.what.contains("Patient") && fault.cure.contains("client ids"), "{fault}");
         assert!(!fault.to_string().contains("canary"), "{fault}");
     }

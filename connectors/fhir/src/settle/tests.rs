@@ -67,7 +67,7 @@ fn print(reply: &SinkReply) -> String {
         SinkReply::NotApplied { why: NotApplied::Refused, .. } => "refused".into(),
         SinkReply::NotApplied { .. } => "not applied".into(),
         SinkReply::Unknown { .. } => "unknown".into(),
-        SinkReply::Failed(_) => "failed".into(),
+        SinkReply::Failed(_) | SinkReply::TypeFailed(_) => "failed".into(),
     }
 }
 

@@ -30,7 +30,7 @@ fn waits(reply: &SinkReply) -> bool {
 }
 
 fn stops(reply: &SinkReply) -> bool {
-    matches!(reply, SinkReply::Failed(_))
+    matches!(reply, SinkReply::TypeFailed(_))
 }
 
 fn refused(standing: &Standing, request: &SendRequest) -> SinkReply {
@@ -48,7 +48,7 @@ fn one_restricted_chart_parks_its_units_however_many() {
 }
 
 #[test]
-fn the_third_patient_in_a_row_stops_the_sink_and_a_success_of_the_type_forgets_them() {
+fn the_third_patient_in_a_row_stops_the_type_and_a_success_of_the_type_forgets_them() {
     let standing = Standing::default();
     assert!((1..=2).all(|n| parks(&standing.forbidden(&observation(n, n)))));
     standing.accepted(&observation(9, 9));
@@ -64,7 +64,7 @@ fn a_token_without_rights_to_one_type_stops_although_others_are_accepted() {
         assert!(parks(&standing.forbidden(&observation(n, n))));
     }
     standing.accepted(&request("Patient", 3, "{}"));
-    let SinkReply::Failed(fault) = standing.forbidden(&observation(3, 3)) else { panic!("it parks the hospital") };
+    let SinkReply::TypeFailed(fault) = standing.forbidden(&observation(3, 3)) else { panic!("it parks the hospital") };
     assert!(fault.what.contains("Observation") && fault.cure.contains("scope"), "{fault}");
 }
 

@@ -373,6 +373,10 @@ impl Stage {
                 let over = Json::parse(body.as_bytes()).ok();
                 done(Outcome::Stale { version: value("version").into(), current: None, over })
             }
+            "type_failed" => SinkReply::TypeFailed(
+                ports::Fault::new(ports::Failure::Misconfigured, format!("it takes no {}", unit.resource_type))
+                    .cure("ask"),
+            ),
             "unknown" => SinkReply::Unknown { what: "connection cut".into() },
             "refused" => {
                 SinkReply::NotApplied { what: "refused".into(), retry_after_ms: None, why: ports::NotApplied::Refused }
