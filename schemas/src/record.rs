@@ -36,6 +36,7 @@ wire_union!(Record {
     0 Opened { binary, behaviour },
     1 Decided(decided),
     2 Skipped { from, to },
+    3 Unfolded { input, entry },
 });
 
 wire_record!(Decided { input, step, upto, last, decisions, effects, behaviour });

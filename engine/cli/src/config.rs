@@ -151,7 +151,8 @@ impl Settings {
             },
             limits: self.limits,
             behaviour,
-            quarantine: std::collections::BTreeSet::new(),
+            quarantine: flow::Quarantine::default(),
+            poison: None,
         }
     }
 }

@@ -192,6 +192,9 @@ impl Words {
         match record {
             Record::Opened { binary, behaviour } => ("Opened", format!("{binary}, behaviour {behaviour}")),
             Record::Skipped { from, to } => ("Skipped", format!("{from} to {to}")),
+            Record::Unfolded { input, entry } => {
+                ("Unfolded", format!("{entry} of input {input}: it stopped the engine twice"))
+            }
             Record::Decided(decided) => ("Decided", self.decided(decided)),
         }
     }

@@ -161,6 +161,7 @@ fn last_input(reader: &RecordReader, last: EntryId) -> Result<u64, Fault> {
             found = match recorded.record {
                 Record::Decided(record) => Some(record.input.seq),
                 Record::Skipped { to, .. } => Some(to.seq),
+                Record::Unfolded { input, .. } => Some(input.seq),
                 Record::Opened { .. } => found,
             };
             true

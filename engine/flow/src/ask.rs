@@ -43,7 +43,7 @@ impl Flow {
 
     /// The cause itself; of an input that panicked twice, that the engine cannot say (J32).
     pub(crate) fn or_internal(&self, cause: Cause, unit: &Unit, entity: &EntityName) -> Cause {
-        if !self.config.quarantine.contains(&self.place.input) {
+        if !self.config.quarantine.inputs.contains(&self.place.input) {
             return cause;
         }
         let (entity, cites) = (entity.clone(), vec![Entry::cite(self.place.input)]);
@@ -55,7 +55,7 @@ impl Flow {
         let active = self.map.as_ref()?.map.as_ref()?;
         let entity = active.entities().get(usize::from(mark.entity))?;
         let unit = rows::unit(state, &entity.name, &mark.key)?;
-        if self.config.quarantine.contains(&mark.cause) {
+        if self.config.quarantine.inputs.contains(&mark.cause) {
             let (entity, cites) = (entity.name.clone(), vec![Entry::cite(mark.cause)]);
             return Some(Cause::Unmappable { unit, entity, cause: INTERNAL.into(), cites });
         }
@@ -110,6 +110,9 @@ impl Flow {
 
     /// An answer about a unit is durable. Releasing what the map could not say has it mapped again (J31).
     pub(crate) fn reviewed(&mut self, id: EntryId, unit: &Unit, answer: Answer, state: &mut dyn StateTxn) {
+        if self.unfolded.contains(&id) {
+            return;
+        }
         self.causes.push(Cause::Reviewed { id, unit: unit.clone(), answer });
         let Some(key) = ledger::unit_key(unit.id, state).filter(|_| answer == Answer::Release) else { return };
         let known: Option<AggregateState> = stored::get(state, &keys::aggregate(&key.entity, &key.key));

@@ -1,8 +1,7 @@
 //! What a flow is told at its start. Nothing here changes a decision that is recorded.
 
-use model::{EntryId, SystemId};
-
-use std::collections::BTreeSet;
+use crate::quarantine::Quarantine;
+use model::SystemId;
 
 /// The settings of one pipeline. One source and one sink in this version.
 #[derive(Clone)]
@@ -21,8 +20,10 @@ pub struct Config {
     pub limits: Limits,
     /// The number of the engine's behaviour (J38).
     pub behaviour: u32,
-    /// Inputs that panicked twice: their units are parked as `internal` (J32).
-    pub quarantine: BTreeSet<EntryId>,
+    /// What panicked twice, and is left out (J32).
+    pub quarantine: Quarantine,
+    /// Of a test: folding a row that holds this text panics.
+    pub poison: Option<Box<str>>,
 }
 
 /// The source of the pipeline.

@@ -12,6 +12,7 @@ use crate::{
     input::{AppendId, FlowOutput},
     marks::Binding,
     meta::Phase,
+    quarantine::Suspect,
     query::Blocked,
     records::Found,
     recover::Stage,
@@ -26,9 +27,10 @@ use schemas::keys;
 impl Flow {
     /// One unit of work. False: something must come first (an input, a read, a durable record).
     pub(crate) fn work_once(&mut self, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) -> bool {
-        if !matches!(self.stage, Stage::Folding | Stage::Live) {
+        if !matches!(self.stage, Stage::Folding | Stage::Live) || self.is_stuck(out) {
             return false;
         }
+        self.suspect = Suspect::Entry { input: self.place.input, entry: self.place.input };
         match self.place.phase {
             Phase::Fresh => self.begin(state, out),
             Phase::Rows { next } => self.rows_read_back(next, out),
@@ -39,7 +41,7 @@ impl Flow {
 
     /// Folds the next durable entry.
     fn begin(&mut self, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) -> bool {
-        if self.needs_records(out) || self.fenced(state, out) {
+        if self.needs_records(out) || self.fenced(state, out) || !self.may_fold(state, out) {
             return false;
         }
         let Some((header, entry)) = self.visible.take() else {
@@ -133,6 +135,7 @@ impl Flow {
     }
 
     fn decide_live(&mut self, done: u32, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) -> bool {
+        self.suspect = Suspect::Units(self.place.input);
         self.take_timers(state);
         let (input, gate) = (self.place.input, self.next_append_id());
         let (mut decisions, mut upto) = (Vec::new(), None);

@@ -6,13 +6,16 @@ use crate::{
     index,
     input::{FlowOutput, Scope},
     meta::Phase,
+    quarantine::Suspect,
     readable::{Readable, key_before, read},
     rows::StateRows,
     shadow::{self, Changed, ShadowRow, Told},
     step::{Flow, Transaction},
     visible::{Taken, weight},
 };
-use model::{Chunk, Entry, EntryId, Fingerprint, Journaled, Row, RowChange, RowEntry, RowKey, TableName};
+use model::{
+    Chunk, Entry, EntryId, Fingerprint, Journaled, Row, RowChange, RowEntry, RowKey, SourcePosition, TableName,
+};
 use ports::{Failure, Fault, StateTxn};
 use schemas::{Plan, keys};
 use std::sync::Arc;
@@ -92,6 +95,7 @@ impl Flow {
     }
 
     fn fold_visible(&mut self, id: EntryId, entry: &Entry, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
+        self.suspect = Suspect::Entry { input: self.place.input, entry: id };
         match entry {
             Entry::Row(row) if row.commit.is_none() => self.fold_row(id, row, state, out),
             Entry::Truncate { tables, position, incarnation, .. } => {
@@ -122,6 +126,9 @@ impl Flow {
         if !self.tables.is_keyed_as_now(row.schema, &plan) {
             return;
         }
+        if self.is_left_out(&plan, (id, row.position), state, out) {
+            return;
+        }
         let folded = match &row.change {
             RowChange::Insert(after) => self.upsert(&plan, None, after, &told, state),
             RowChange::Update { before, after } => self.upsert(&plan, before.as_ref(), after, &told, state),
@@ -142,6 +149,7 @@ impl Flow {
         told: &Told,
         state: &mut dyn StateTxn,
     ) -> Result<(), &'static str> {
+        self.poisoned(after);
         let table = plan.schema().table.clone();
         // Before anything changes: a row is folded whole or not at all.
         let Readable { key, cells } = read(plan, after)?;
@@ -191,7 +199,30 @@ impl Flow {
         self.hold_unread(table, question, state, out);
     }
 
-    fn hold_unread(&mut self, table: TableName, question: String, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
+    /// Whether this entry of the table is not folded: it panicked, or one before it did, and the table is read again.
+    fn is_left_out(
+        &mut self,
+        plan: &Plan,
+        (id, position): (EntryId, SourcePosition),
+        state: &mut dyn StateTxn,
+        out: &mut Vec<FlowOutput>,
+    ) -> bool {
+        let table = &plan.schema().table;
+        let before = self.tables.state.get(table).is_some_and(|one| one.left_out);
+        if !before && self.unfolded.contains(&id) {
+            self.leave_out(table, (id, position), state, out);
+            return true;
+        }
+        before
+    }
+
+    pub(crate) fn hold_unread(
+        &mut self,
+        table: TableName,
+        question: String,
+        state: &mut dyn StateTxn,
+        out: &mut Vec<FlowOutput>,
+    ) {
         self.halt(Scope::Table(table.clone()), format!("{table}: {question}"), out);
         let one = self.tables.state.entry(table).or_default();
         (one.held, one.unread, one.too_many) = (Some(question.into()), true, false);
@@ -260,6 +291,10 @@ impl Flow {
         if !self.tables.is_keyed_as_now(chunk.schema, &plan) {
             return self.lose(&table, state);
         }
+        if self.is_left_out(&plan, (id, chunk.high), state, out) {
+            return;
+        }
+        chunk.rows.iter().for_each(|row| self.poisoned(row));
         self.begun_on(&table, state);
         let map = self.map.as_ref().and_then(|active| active.map.as_ref());
         let wanted = Wanted {

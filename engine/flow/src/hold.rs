@@ -97,6 +97,14 @@ impl Flow {
         if activated.kind != Kind::Map {
             return;
         }
+        let id = self.place.input;
+        if self.unfolded.contains(&id) {
+            let name = &activated.name;
+            let what = format!(
+                "activating {name} (entry {id}) stopped the engine twice and was left out: the map before stays"
+            );
+            return self.halt(Scope::Map, what, out);
+        }
         let (name, hash, bytes) = (activated.name.clone(), activated.hash, activated.bytes.clone());
         self.map = Some(Active { name, hash, bytes, map: None });
         for entity in std::mem::take(&mut self.holds).0.into_keys() {
@@ -203,6 +211,7 @@ impl Flow {
     /// Folds an act of a person.
     pub(crate) fn controlled(&mut self, act: &ControlAct, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
         match act {
+            _ if self.unfolded.contains(&self.place.input) => {}
             ControlAct::Released { cause } => {
                 self.begin_work(vec![Work::Release { cause: cause.clone(), after: Box::default() }], state);
             }

@@ -161,13 +161,10 @@ impl Flow {
         slot
     }
 
-    pub(crate) fn open_source(&mut self, out: &mut Vec<FlowOutput>) {
-        self.ingest.state = SourceState::Opening;
-        self.ingest.forget_told();
-        out.push(FlowOutput::OpenSource(self.ingest.resume.clone()));
-    }
-
     pub(crate) fn source_opened(&mut self, out: &mut Vec<FlowOutput>) {
+        if self.ingest.state != SourceState::Opening {
+            return;
+        }
         self.ingest.state = SourceState::Streaming;
         self.source_goes_on(false, out);
         if let Some(passed) = self.ingest.resume.passed {

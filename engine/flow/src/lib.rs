@@ -61,7 +61,7 @@ pub use grounds::Grounds;
 pub use heads::identities_stand;
 pub use input::{Act, AppendId, FlowInput, FlowOutput, Scope};
 pub use inspect::{Aggregates, INTERNAL, Inspect, LedgerView, TableView, WAITED_TOO_LONG};
-pub use quarantine::quarantined;
+pub use quarantine::{AfterPanic, Panics, Quarantine, Suspect};
 pub use query::{Awaited, Blocked, Halt, HeldItem, ParkedItem, SourceStatus, Status, UnitView, WaitingItem};
 pub use reconcile::answers as answers_to;
 pub use recover::tails_hold;

@@ -152,7 +152,7 @@ impl Flow {
                 for table in tables {
                     let one = self.tables.state.entry(table.clone()).or_default();
                     (one.ready, one.lost, one.short, one.expanded) = (false, false, None, None);
-                    one.unbegun = true;
+                    (one.unbegun, one.left_out) = (true, false);
                     (one.begun_in, one.begun_at) = (incarnation, Some(*at));
                     // What a person accepted is this reading's alone: one that begins later deletes other rows.
                     (one.accept_deletes, one.accept_next) = (one.accept_next, false);

@@ -3,6 +3,7 @@
 use crate::{input::FlowOutput, marks::Binding, recover::Stage, step::Flow};
 use model::{EntryId, Mark, Record, Recorded};
 use ports::StateTxn;
+use std::collections::BTreeSet;
 
 /// What the decisions log says of a step.
 pub(crate) enum Found {
@@ -24,7 +25,8 @@ impl Flow {
             return false;
         }
         self.drop_behind(self.visible.next());
-        let needed = self.recorded.is_empty() && self.recorded_read < self.recorded_tail;
+        let says = |record: &Recorded| matches!(record.record, Record::Decided(_) | Record::Skipped { .. });
+        let needed = self.recorded_read < self.recorded_tail && !self.recorded.iter().any(says);
         if needed {
             out.extend(self.wants_decisions().map(FlowOutput::ReadDecisions));
         }
@@ -39,10 +41,11 @@ impl Flow {
 
     pub(crate) fn decisions_read(&mut self, records: Vec<Recorded>) {
         self.reading_decisions = false;
-        let tail = self.recorded_tail;
+        let (tail, before) = (self.recorded_tail, self.recorded.len());
         self.recorded.extend(records.into_iter().filter(|record| record.header.id.seq <= tail));
         self.cover();
-        self.recorded_read = self.recorded.back().map_or(tail, |record| record.header.id.seq);
+        let last = self.recorded.back().filter(|_| self.recorded.len() > before);
+        self.recorded_read = last.map_or(tail, |record| record.header.id.seq);
     }
 
     /// No input that these records cover is passed over once more, also one that was folded before they were read: a fold
@@ -51,6 +54,7 @@ impl Flow {
         let covers = |record: &Recorded| match &record.record {
             Record::Skipped { to, .. } => to.seq,
             Record::Decided(decided) => decided.input.seq,
+            Record::Unfolded { input, .. } => input.seq,
             Record::Opened { .. } => 0,
         };
         self.covered = self.recorded.iter().map(covers).fold(self.covered, u64::max);
@@ -66,12 +70,33 @@ impl Flow {
             match &front.record {
                 Record::Skipped { to, .. } if *to >= input => return,
                 Record::Decided(decided) if decided.input >= input => return,
-                Record::Decided(_) | Record::Skipped { .. } | Record::Opened { .. } => {
+                Record::Unfolded { input: of, .. } if *of >= input => return,
+                Record::Decided(_) | Record::Skipped { .. } | Record::Unfolded { .. } | Record::Opened { .. } => {
                     self.place.decisions = front.header.id.seq;
                     self.recorded.pop_front();
                 }
             }
         }
+    }
+
+    /// What of the next input the records say was not folded; all of them are read.
+    pub(crate) fn recorded_unfolded(&self, input: EntryId) -> BTreeSet<EntryId> {
+        let entry = |record: &Recorded| match &record.record {
+            Record::Unfolded { input: of, entry } if *of == input => Some(Some(*entry)),
+            Record::Opened { .. } => Some(None),
+            Record::Unfolded { .. } | Record::Decided(_) | Record::Skipped { .. } => None,
+        };
+        self.recorded.iter().map_while(entry).flatten().collect()
+    }
+
+    /// Whether a record says that this input, or one behind it, was folded.
+    pub(crate) fn is_recorded(&self, input: EntryId) -> bool {
+        let says = |record: &Recorded| match &record.record {
+            Record::Unfolded { input: of, .. } => *of > input,
+            Record::Decided(_) | Record::Skipped { .. } => true,
+            Record::Opened { .. } => false,
+        };
+        self.recorded.iter().any(says)
     }
 
     /// What the decisions log says of step `step` of the present input.
@@ -89,7 +114,8 @@ impl Flow {
                 Record::Skipped { from, to } if *from <= input && input <= *to => return Found::Skipped,
                 Record::Decided(decided) if decided.input > input => return Found::Skipped,
                 Record::Skipped { from, .. } if *from > input => return Found::Skipped,
-                Record::Decided(_) | Record::Skipped { .. } | Record::Opened { .. } => {
+                Record::Unfolded { input: of, .. } if *of > input => return Found::Skipped,
+                Record::Decided(_) | Record::Skipped { .. } | Record::Unfolded { .. } | Record::Opened { .. } => {
                     self.place.decisions = seq;
                     self.recorded.pop_front();
                 }

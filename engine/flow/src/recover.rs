@@ -53,6 +53,7 @@ impl Flow {
             return;
         }
         self.load_pins(state);
+        self.load_unfolded(state);
         self.tables = Tables::load(state);
         self.load_map_and_holds(state, out);
         self.next_timer = waiting::next_due(state);
@@ -146,6 +147,7 @@ impl Flow {
         let beyond = self.recorded.iter().any(|record| match &record.record {
             Record::Decided(decided) => decided.input.seq > self.visible.tail(),
             Record::Skipped { to, .. } => to.seq > self.visible.tail(),
+            Record::Unfolded { input, .. } => input.seq > self.visible.tail(),
             Record::Opened { .. } => false,
         });
         if beyond {
@@ -161,7 +163,7 @@ impl Flow {
         false
     }
 
-    fn start_scan(&mut self, next: EntryId, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
+    pub(crate) fn start_scan(&mut self, next: EntryId, state: &mut dyn StateTxn, out: &mut Vec<FlowOutput>) {
         self.stage = Stage::Scanning { next };
         match next.seq > self.journal_tail.seq {
             true if self.rebuilding => self.rebuilt(state, out),

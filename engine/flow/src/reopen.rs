@@ -30,6 +30,15 @@ pub(crate) enum SourceState {
 }
 
 impl Flow {
+    /// Opens the source where the journal stands.
+    pub(crate) fn open_source(&mut self, out: &mut Vec<FlowOutput>) {
+        if !self.is_source_left_out(out) {
+            self.ingest.state = SourceState::Opening;
+            self.ingest.forget_told();
+            out.push(FlowOutput::OpenSource(self.ingest.resume.clone()));
+        }
+    }
+
     /// The source is closed: a gap waits for a person, anything else is tried again, ever more slowly.
     pub(crate) fn source_failed(&mut self, now: Timestamp, fault: OpenFault, out: &mut Vec<FlowOutput>) {
         let scope = Scope::Source(self.config.source.system.clone());

@@ -9,6 +9,7 @@ use crate::{
     ingest::Ingest,
     input::{Act, AppendId, FlowInput, FlowOutput, Scope},
     meta::{FIRST, PLACE, Phase, Place},
+    quarantine::Suspect,
     query::{Blocked, Halt},
     recover::Stage,
     tables::Tables,
@@ -65,6 +66,10 @@ pub struct Flow {
     pub(crate) folded_to: Option<model::SourcePosition>,
     /// Inputs that decided nothing and are not recorded as such yet.
     pub(crate) skipped: Option<(EntryId, EntryId)>,
+    /// What of the present input is not folded: it panicked twice.
+    pub(crate) unfolded: BTreeSet<EntryId>,
+    /// What the present step is doing.
+    pub(crate) suspect: Suspect,
     /// Records that were read back and are not folded yet.
     pub(crate) recorded: VecDeque<Recorded>,
     /// The last record that was read back.
@@ -163,6 +168,8 @@ impl Flow {
             committed_at: None,
             folded_to: None,
             skipped: None,
+            unfolded: BTreeSet::new(),
+            suspect: Suspect::Elsewhere,
             recorded: VecDeque::new(),
             recorded_read: 0,
             recorded_tail: 0,
@@ -194,6 +201,10 @@ impl Flow {
     /// the outputs say, in their order.
     pub fn step(&mut self, now: Timestamp, input: FlowInput, state: &mut dyn StateTxn) -> Vec<FlowOutput> {
         let mut out = Vec::new();
+        self.suspect = match &input {
+            FlowInput::Captured(_) | FlowInput::SourceOpened | FlowInput::SourceFailed(_) => Suspect::Source,
+            _ => Suspect::Elsewhere,
+        };
         let room = match &input {
             FlowInput::Captured(_) | FlowInput::Appended { .. } => WORK_BESIDE_CAPTURE,
             _ => WORK_AT_ONCE,
@@ -215,6 +226,7 @@ impl Flow {
             FlowInput::Tick => self.tick(now, &mut out),
         }
         self.work(room, state, &mut out);
+        self.suspect = Suspect::Elsewhere;
         if self.stage == Stage::Live && !self.replaying {
             self.read_again_if_quiet(state, &mut out);
             self.reopen_if_due(now, &mut out);
@@ -444,11 +456,6 @@ impl Flow {
         let idle = self.visible.next().seq > self.visible.tail();
         let timer = self.next_timer.filter(|_| idle);
         [self.deliver.next_wakeup(), self.ingest.reopen_at(), timer].into_iter().flatten().min()
-    }
-
-    /// The input that is being folded or decided.
-    pub fn deciding(&self) -> Option<EntryId> {
-        (self.stage != Stage::Closed).then_some(self.place.input)
     }
 
     /// Parts that stopped.

@@ -36,6 +36,8 @@ pub(crate) struct TableState {
     pub accept_deletes: bool,
     /// A chunk or row of it was not folded: only another reading ends the hold.
     pub unread: bool,
+    /// .. because folding one panicked: nothing of it is folded before that reading begins.
+    pub left_out: bool,
     /// .. because it would have deleted more than is allowed without a person.
     pub too_many: bool,
     /// Where the truncation lies whose rows became deletes, while a chunk that was read before it may still come.
@@ -193,5 +195,6 @@ wire_record!(TableState {
     lost,
     unbegun,
     by_columns,
-    recount
+    recount,
+    left_out
 });

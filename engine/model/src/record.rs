@@ -23,6 +23,8 @@ pub enum Record {
     Decided(Decided),
     /// Inputs that decide nothing, `from..=to`.
     Skipped { from: EntryId, to: EntryId },
+    /// `entry` stopped the engine twice and was not folded (J32): the input itself, or a row of the transaction that it commits.
+    Unfolded { input: EntryId, entry: EntryId },
 }
 
 /// A dirty unit: made by `cause`, of this entity (its place in the map), with this root key (J13).

@@ -1,7 +1,7 @@
 //! What the driver needs of the flow; tests put a small one in its place.
 
-use flow::{Config, FlowInput, FlowOutput, HeldItem, ParkedItem, Status, UnitView, WaitingItem};
-use model::{EntryId, Timestamp, Unit};
+use flow::{Config, FlowInput, FlowOutput, HeldItem, ParkedItem, Status, Suspect, UnitView, WaitingItem};
+use model::{Timestamp, Unit};
 use ports::{StateTxn, Written};
 
 /// A step machine.
@@ -14,8 +14,8 @@ pub trait Core: Send {
     fn is_live(&self) -> bool;
     /// When `Tick` is wanted, at the latest.
     fn next_wakeup(&self) -> Option<Timestamp>;
-    /// The input that is being decided.
-    fn deciding(&self) -> Option<EntryId>;
+    /// What the step does that is under way, or panicked.
+    fn suspect(&self) -> Suspect;
     /// What the target holds of the unit that was written last, where that is known.
     fn last_written(&self, state: &dyn StateTxn) -> Option<Written>;
     /// Where everything stands.
@@ -50,8 +50,8 @@ impl Core for flow::Flow {
         flow::Flow::next_wakeup(self)
     }
 
-    fn deciding(&self) -> Option<EntryId> {
-        flow::Flow::deciding(self)
+    fn suspect(&self) -> Suspect {
+        flow::Flow::suspect(self)
     }
 
     fn last_written(&self, state: &dyn StateTxn) -> Option<Written> {

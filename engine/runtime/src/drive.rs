@@ -236,7 +236,7 @@ impl Driver {
         let (core, store) = (&mut self.core, &mut self.store);
         let Ok(outputs) = in_step(|| core.step(now, input, store.txn())) else {
             self.store.discard();
-            return Err(LifeEnded::Panicked(self.core.deciding()));
+            return Err(LifeEnded::Panicked(self.core.suspect()));
         };
         if let Some(fault) = self.store.fault() {
             self.store.discard();

@@ -3,7 +3,7 @@
 //! A panic inside a step throws the step away (J32); a panic anywhere else ends the process at once, because nobody knows
 //! what it left half done. Neither prints the panic's message: it may hold a patient's value.
 
-use model::EntryId;
+use flow::Suspect;
 use ports::Fault;
 use std::cell::Cell;
 
@@ -24,7 +24,7 @@ pub(crate) enum LifeEnded {
     Stopped,
     Failed(Fault),
     Broken(Fault),
-    Panicked(Option<EntryId>),
+    Panicked(Suspect),
 }
 
 /// The exit code of a fault of ours.

@@ -1,7 +1,8 @@
 //! Starts the threads, and starts them again behind a panic of a step.
 //!
 //! A life is what lies between two openings of the logs. A step that panics is thrown away with everything since the last
-//! checkpoint, exactly as a restart of the process would (J32); at the second panic on the same input, its units park.
+//! checkpoint, exactly as a restart of the process would (J32); what panics twice is left out of the next life, by
+//! [`flow::Panics`].
 
 use crate::{
     core::MakeCore,
@@ -15,19 +16,16 @@ use crate::{
     log_task::{DynDecisions, DynJournal, LogTask},
     source_task::{MakeSource, SourceTask},
 };
-use flow::{Config, FlowInput};
-use model::{EntryId, Term};
+use flow::{AfterPanic, Config, FlowInput, Panics, Quarantine};
+use model::Term;
 use ports::{Clock, Failure, Fault, Resume, Sink, StateStore};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
 use tokio::task::JoinSet;
-
-/// Panics in one process after which something else than one input must be wrong.
-const PANICS_MAX: u32 = 50;
 
 /// Logs and store that could not go on (a full disk) are opened again after so long.
 const REOPEN_AFTER: Duration = Duration::from_secs(5);
@@ -115,11 +113,9 @@ struct Lives {
 
 impl Lives {
     fn run(mut self) -> Ended {
-        let mut panics: BTreeMap<EntryId, u32> = BTreeMap::new();
-        let mut quarantine = BTreeSet::new();
-        let mut panicked_times = 0;
-        while panicked_times < PANICS_MAX {
-            match self.life(&quarantine) {
+        let mut panics = Panics::default();
+        loop {
+            match self.life(panics.quarantine()) {
                 LifeEnded::Stopped => return Ended::Stopped,
                 LifeEnded::Failed(fault) if fault.failure == Failure::Transient => {
                     tracing::error!("{fault}; opened again in {} s", REOPEN_AFTER.as_secs());
@@ -130,24 +126,20 @@ impl Lives {
                 }
                 LifeEnded::Failed(fault) => return Ended::Failed(fault),
                 LifeEnded::Broken(fault) => return Ended::Broken(fault),
-                LifeEnded::Panicked(None) => return Ended::Broken(panicked("before the logs were opened")),
-                LifeEnded::Panicked(Some(input)) => {
-                    panicked_times += 1;
-                    let times = panics.entry(input).or_default();
-                    *times += 1;
-                    tracing::error!(%input, times = *times, "a step panicked");
-                    if *times >= 2 {
-                        tracing::error!(%input, "its units are parked as internal");
-                        quarantine.insert(input);
+                LifeEnded::Panicked(suspect) => match panics.note(suspect) {
+                    AfterPanic::Again => tracing::error!(?suspect, "a step panicked"),
+                    AfterPanic::LeftOut => {
+                        tracing::error!(?suspect, "a step panicked again: that is left out from here on")
                     }
-                }
+                    AfterPanic::Stuck => tracing::error!(?suspect, "a step panicked again: fold and source stop there"),
+                    AfterPanic::End => return Ended::Broken(panicked("again and again")),
+                },
             }
         }
-        Ended::Broken(panicked("too often"))
     }
 
     /// One life: opens, runs, joins every thread and task that it started.
-    fn life(&mut self, quarantine: &BTreeSet<EntryId>) -> LifeEnded {
+    fn life(&mut self, quarantine: &Quarantine) -> LifeEnded {
         self.handle.inbox.clear();
         let stores = match (self.setup.open)() {
             Ok(stores) => stores,

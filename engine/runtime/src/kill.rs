@@ -2,6 +2,7 @@
 //!
 //! `LOCKSTEP_KILL_AT=7`: before or behind a durable operation, counted from the start. `LOCKSTEP_KILL_AT=chunk`: right behind
 //! the first chunk of a first read that this process makes durable, with nothing behind it but the mark that its table is read.
+//! `LOCKSTEP_PANIC_ON=TEXT` does not kill: folding a row that holds the text panics, every time (J32).
 
 use model::{Entry, SnapshotMark};
 use std::sync::{
@@ -11,6 +12,8 @@ use std::sync::{
 
 /// The variable that names the point.
 pub const KILL_AT: &str = "LOCKSTEP_KILL_AT";
+/// The variable that names a text: folding a row that holds it panics (J32).
+const PANIC_ON: &str = "LOCKSTEP_PANIC_ON";
 
 /// Counts durable operations; at the chosen one the process is gone.
 #[derive(Clone, Debug)]
@@ -67,6 +70,11 @@ impl KillPoints {
     pub fn reached(&self) -> u64 {
         self.reached.load(Ordering::Relaxed)
     }
+}
+
+/// The text that a test wants folding to panic on, if one does.
+pub fn poison_from_env() -> Option<Box<str>> {
+    std::env::var(PANIC_ON).ok().filter(|text| !text.is_empty()).map(Into::into)
 }
 
 fn die() {

@@ -29,7 +29,7 @@ pub use engine::{Engine, OpenStores, Setup, Stores};
 pub use halts::scope_name;
 pub use handle::{FencedView, Handle};
 pub use heartbeat::{Looked, TargetView};
-pub use kill::{KILL_AT, KillPoints};
+pub use kill::{KILL_AT, KillPoints, poison_from_env};
 pub use layer::is_layer_full;
 pub use lock::{DataLock, LockError};
 pub use log_task::{DynDecisions, DynJournal, ReservedJournal};

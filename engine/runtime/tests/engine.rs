@@ -1,7 +1,7 @@
 //! The engine as a whole, with logs on disk and a source and a sink of the test's own.
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-use flow::{Act, Config, FlowInput, FlowOutput, HeldItem, Limits, ParkedItem, Status, UnitView};
+use flow::{Act, Config, FlowInput, FlowOutput, HeldItem, Limits, ParkedItem, Status, Suspect, UnitView};
 use journal::{EntryLog, RecordLog, kernel_entropy};
 use lockstep_runtime::{
     Core, Ended, Engine, Handle, KillPoints, Looked, MakeCore, OpenStores, ReservedJournal, Setup, Stores, SystemClock,
@@ -269,6 +269,7 @@ fn config() -> Config {
         limits: Limits::default(),
         behaviour: flow::BEHAVIOUR,
         quarantine: Default::default(),
+        poison: None,
     }
 }
 
@@ -408,7 +409,7 @@ async fn a_stop_that_a_panic_interrupts_stops_all_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::new(dir.path());
     let engine = world.start(|config| {
-        Box::new(Panics { at: Some(FlowInput::CheckpointDue), quarantined: config.quarantine.contains(&INPUT) })
+        Box::new(Panics { at: Some(FlowInput::CheckpointDue), quarantined: config.quarantine.inputs.contains(&INPUT) })
             as Box<dyn Core>
     });
     engine.handle().stop();
@@ -447,8 +448,8 @@ impl Core for Panics {
     fn next_wakeup(&self) -> Option<Timestamp> {
         None
     }
-    fn deciding(&self) -> Option<EntryId> {
-        Some(INPUT)
+    fn suspect(&self) -> Suspect {
+        Suspect::Units(INPUT)
     }
     fn last_written(&self, _: &dyn StateTxn) -> Option<Written> {
         None
@@ -475,7 +476,7 @@ async fn the_second_panic_on_an_input_puts_it_in_quarantine() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::new(dir.path());
     let engine = world.start(|config| {
-        Box::new(Panics { at: None, quarantined: config.quarantine.contains(&INPUT) }) as Box<dyn Core>
+        Box::new(Panics { at: None, quarantined: config.quarantine.inputs.contains(&INPUT) }) as Box<dyn Core>
     });
     let handle = engine.handle();
     for _ in 0..1_000 {

@@ -1,7 +1,7 @@
 //! The control socket in front of an engine whose core only answers: who acts, what is refused, what is answered.
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-use flow::{Act, Config, FlowInput, FlowOutput, HeldItem, Limits, ParkedItem, Status, UnitView};
+use flow::{Act, Config, FlowInput, FlowOutput, HeldItem, Limits, ParkedItem, Status, Suspect, UnitView};
 use journal::{EntryCodec, MemoryLog, RecordCodec};
 use lockstep_server::{Api, ControlSocket};
 use model::{Answer, ControlAct, EntryId, Timestamp, Unit};
@@ -40,8 +40,8 @@ impl Core for Answers {
     fn next_wakeup(&self) -> Option<Timestamp> {
         None
     }
-    fn deciding(&self) -> Option<EntryId> {
-        None
+    fn suspect(&self) -> Suspect {
+        Suspect::Elsewhere
     }
     fn last_written(&self, _: &dyn StateTxn) -> Option<Written> {
         None
@@ -77,6 +77,7 @@ fn config() -> Config {
         limits: Limits::default(),
         behaviour: flow::BEHAVIOUR,
         quarantine: Default::default(),
+        poison: None,
     }
 }
 

@@ -14,11 +14,7 @@ use ports::{Appended, Class, Clock, Fault, Journal, Resume, Source};
 use postgres::{PostgresSource, position::Lsn};
 use runtime::{Engine, KillPoints, ReservedJournal, Setup, Stores, SystemClock, make_flow};
 use sim::memory::MemorySink;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 use store::RedbStore;
 use tokio::sync::Notify;
 
@@ -72,7 +68,8 @@ fn setup(order: &Order, done: Arc<Notify>) -> Outcome<Setup> {
         sink: SinkSettings { system: "cloud".into(), stamp_uri: "https://bench.example/x".into(), concurrency: 1 },
         limits: Limits::default(),
         behaviour: flow::BEHAVIOUR,
-        quarantine: BTreeSet::new(),
+        quarantine: flow::Quarantine::default(),
+        poison: None,
     };
     Ok(Setup {
         config: flow,

@@ -14,7 +14,19 @@ const STALLED_MAX: u64 = 40_000_000;
 impl World {
     pub(crate) fn step(&mut self, input: FlowInput) {
         self.now += 1 + self.chance.below(200) as i64;
-        let outputs = self.flow.step(Timestamp(self.now), input, self.store.txn());
+        let (flow, now, state) = (&mut self.flow, Timestamp(self.now), self.store.txn());
+        let step = std::panic::AssertUnwindSafe(|| flow.step(now, input, state));
+        let outputs = match std::panic::catch_unwind(step) {
+            Ok(outputs) => outputs,
+            Err(panic) if self.poison.is_none() => std::panic::resume_unwind(panic),
+            // As the runtime does it (J32).
+            Err(_) => {
+                self.store.discard();
+                let after = self.panics.note(self.flow.suspect());
+                assert_ne!(after, flow::AfterPanic::End, "it is left out, or the source stops");
+                return self.crash();
+            }
+        };
         assert!(self.store.fault().is_none());
         self.store.accept();
         self.steps += 1;

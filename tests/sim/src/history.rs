@@ -102,7 +102,7 @@ impl History {
     pub fn decided(&self) -> impl Iterator<Item = &model::Decided> {
         self.decisions().filter_map(|record| match &record.record {
             Record::Decided(decided) => Some(decided),
-            Record::Opened { .. } | Record::Skipped { .. } => None,
+            Record::Opened { .. } | Record::Skipped { .. } | Record::Unfolded { .. } => None,
         })
     }
 

@@ -76,6 +76,7 @@ pub fn config(limits: Limits) -> Config {
         limits,
         behaviour: flow::BEHAVIOUR,
         quarantine: Default::default(),
+        poison: None,
     }
 }
 

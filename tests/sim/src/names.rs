@@ -204,6 +204,9 @@ impl Names {
             Record::Skipped { from, to } => {
                 line("append decisions", &format!("Skipped {} {}", self.of_entry(*from), self.of_entry(*to)))
             }
+            Record::Unfolded { input, entry } => {
+                line("append decisions", &format!("Unfolded {} of {}", self.of_entry(*entry), self.of_entry(*input)))
+            }
             Record::Decided(decided) => line("append decisions", &self.decided(decided)),
         }
     }

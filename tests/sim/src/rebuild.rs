@@ -40,7 +40,7 @@ pub fn rebuilt(journal: &[Journaled], decisions: &[Recorded]) -> Content {
     let record = decisions[0].record.clone();
     journal.push(Journaled { header: next(journal[journal.len() - 1].header), entry });
     decisions.push(Recorded { header: next(decisions[decisions.len() - 1].header), record });
-    let quarantine = decisions.iter().filter_map(flow::quarantined).collect();
+    let quarantine = flow::Quarantine::of(&decisions);
     let flow = Flow::new(flow::Config { quarantine, ..config(Limits::default()) });
     content(fold(flow, &disk, (&journal, &decisions)).txn())
 }

@@ -11,7 +11,7 @@ use store::{MemoryDisk, MemoryStore};
 pub fn steps<'a>(decisions: impl Iterator<Item = &'a Recorded>) -> Vec<Decided> {
     let decided = |record: &Recorded| match &record.record {
         Record::Decided(decided) => Some(decided.clone()),
-        Record::Opened { .. } | Record::Skipped { .. } => None,
+        Record::Opened { .. } | Record::Skipped { .. } | Record::Unfolded { .. } => None,
     };
     decisions.filter_map(decided).collect()
 }
@@ -20,7 +20,7 @@ pub fn steps<'a>(decisions: impl Iterator<Item = &'a Recorded>) -> Vec<Decided> 
 pub fn decide(journal: &[Journaled], decisions: &[Recorded]) -> Vec<Decided> {
     let disk = MemoryDisk::default();
     let mut store = MemoryStore::open(&disk);
-    let quarantine = decisions.iter().filter_map(flow::quarantined).collect();
+    let quarantine = flow::Quarantine::of(decisions);
     let limits = Limits { effects_ahead_max: usize::MAX, ..Limits::default() };
     let mut flow = Flow::replaying(Config { quarantine, ..config(limits) });
     let tail = EntryId::new(1, journal.len() as u64);
@@ -39,7 +39,7 @@ pub fn decide(journal: &[Journaled], decisions: &[Recorded]) -> Vec<Decided> {
                 FlowOutput::Record { records, .. } => {
                     decided.extend(records.iter().filter_map(|record| match record {
                         Record::Decided(decided) => Some(decided.clone()),
-                        Record::Opened { .. } | Record::Skipped { .. } => None,
+                        Record::Opened { .. } | Record::Skipped { .. } | Record::Unfolded { .. } => None,
                     }))
                 }
                 FlowOutput::Again => inputs.push_back(FlowInput::Tick),

@@ -182,6 +182,22 @@ impl Source {
             let change = if self.wild && self.chance.one_in(2) { self.wild_change() } else { self.change() };
             changes.extend(change);
         }
+        self.log_changes(before, changes);
+    }
+
+    /// Commits a name with this family between other changes.
+    pub fn commit_name(&mut self, family: &str) {
+        let (id, patient) = (self.fresh(), self.any(PATIENT).unwrap_or(1));
+        let text = |text: &str| Value::Text(text.into());
+        let values = vec![Value::Int(id), Value::Int(patient), text("L"), text(family), Value::Null];
+        let before = self.before();
+        let mut changes: Vec<Change> = self.change().into_iter().collect();
+        changes.push(self.insert(NAME, id, values));
+        changes.extend(self.change());
+        self.log_changes(before, changes);
+    }
+
+    fn log_changes(&mut self, before: Option<Past>, changes: Vec<Change>) {
         if changes.is_empty() {
             return;
         }

@@ -89,5 +89,6 @@ fn of_reply(reply: &SinkReply) -> String {
         SinkReply::NotApplied { why: NotApplied::Refused, .. } => "not applied: refused".to_owned(),
         SinkReply::NotApplied { why: NotApplied::Dependency, .. } => "not applied: a reference is missing".to_owned(),
         SinkReply::Failed(_) => "failed".to_owned(),
+        SinkReply::TypeFailed(_) => "not taken: its whole type".to_owned(),
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     source::{Change, Source, place},
     target::Target,
 };
-use flow::{Act, Config, Flow, FlowInput, FlowOutput, Limits};
+use flow::{Act, Config, Flow, FlowInput, FlowOutput, Limits, Panics};
 use model::{Entry, EntryId, Header, Journaled, Kind, Record, Recorded, SourcePosition, Term, Timestamp};
 use ports::{Appended, Class, Failure, Resume, SendRequest, StateStore, StateTxn};
 use std::{
@@ -53,7 +53,10 @@ pub struct World {
     pub(crate) stalled: Vec<(i64, FlowInput)>,
     pub halted: Vec<String>,
     pub crashes: u64,
-    pub quarantine: BTreeSet<EntryId>,
+    /// What this process knows of panics.
+    pub panics: Panics,
+    /// Folding a row that holds this text panics, while it is there.
+    pub poison: Option<Box<str>>,
     /// What the durable journal says of the source.
     pub(crate) durable: Resume,
     pub answers: Vec<Result<EntryId, ports::Fault>>,
@@ -97,7 +100,8 @@ impl World {
             stalled: Vec::new(),
             halted: Vec::new(),
             crashes: 0,
-            quarantine: BTreeSet::new(),
+            panics: Panics::default(),
+            poison: None,
             durable: Resume::default(),
             answers: Vec::new(),
             steps: 0,
@@ -116,7 +120,8 @@ impl World {
     }
 
     pub(crate) fn config(&self) -> Config {
-        Config { quarantine: self.quarantine.clone(), ..config(self.limits) }
+        let (quarantine, poison) = (self.panics.quarantine().clone(), self.poison.clone());
+        Config { quarantine, poison, ..config(self.limits) }
     }
 
     pub(crate) fn note(&mut self, event: Event) {
@@ -455,6 +460,11 @@ impl World {
     /// Every recorded step, in order.
     pub fn decided(&self) -> Vec<model::Decided> {
         crate::replay::steps(self.decisions.iter())
+    }
+
+    /// .. and what a fresh flow decides from the journal.
+    pub fn replayed(&self) -> Vec<model::Decided> {
+        crate::replay::decide(&self.journal, &self.decisions)
     }
 }
 

@@ -260,7 +260,9 @@ fn show_record(settings: &Settings, id: EntryId, output: Output) -> Result<Exit,
                 .collect(),
             decided.effects.iter().map(describe::effect).collect(),
         ),
-        model::Record::Opened { .. } | model::Record::Skipped { .. } => (Vec::new(), Vec::new()),
+        model::Record::Opened { .. } | model::Record::Skipped { .. } | model::Record::Unfolded { .. } => {
+            (Vec::new(), Vec::new())
+        }
     };
     let object = json!({
         "record": id.to_string(), "term": header.term.0, "segment": place.segment.to_string(), "chain": place.chain.to_string(),

@@ -28,7 +28,7 @@ pub fn run(settings: &Settings, command: &Replay, output: Output) -> Result<Exit
     stores::same_deployment(settings, &journal)?;
     let mut flow = settings.flow_config(flow::BEHAVIOUR);
     stores::visit(&decisions, EntryId::new(1, 1), |recorded| {
-        flow.quarantine.extend(flow::quarantined(&recorded));
+        flow.quarantine.recorded(&recorded);
         true
     })?;
     flow.limits.effects_ahead_max = usize::MAX;

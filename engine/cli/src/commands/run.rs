@@ -13,7 +13,7 @@ use crate::{
     stores,
 };
 use flow::Blocked;
-use runtime::{Ended, Engine, Handle, KillPoints, Setup, SystemClock, make_flow};
+use runtime::{Ended, Engine, Handle, KillPoints, Setup, SystemClock, make_flow, poison_from_env};
 use server::{Api, ControlSocket};
 use std::{sync::Arc, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
@@ -93,7 +93,7 @@ async fn pipeline(
     let (opening, reading) = (settings.clone(), settings.clone());
     let engine = Engine::start(
         Setup {
-            config: settings.flow_config(flow::BEHAVIOUR),
+            config: flow::Config { poison: poison_from_env(), ..settings.flow_config(flow::BEHAVIOUR) },
             overlay_bytes_max: settings.overlay_bytes_max,
             core: make_flow,
             open: Box::new(move || stores::open(&opening)),

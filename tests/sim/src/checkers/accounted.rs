@@ -11,6 +11,8 @@ pub(crate) fn check(history: &History) -> Result<(), String> {
         let id = record.header.id;
         match &record.record {
             Record::Opened { .. } => {}
+            // What is left of the input may be decided behind it.
+            Record::Unfolded { input, .. } => (next, step) = (next.max(input.seq), 1),
             Record::Skipped { from, to } => {
                 if from.seq < next || to < from {
                     return Err(format!("record {id} skips {from} to {to}, and 1:{next} comes next"));

@@ -3,7 +3,7 @@
 mod reading;
 mod words;
 
-use flow::{Act, Config, Flow, FlowInput, FlowOutput, Limits};
+use flow::{Act, Config, Flow, FlowInput, FlowOutput, Limits, Quarantine};
 use lockstep_sim::{MAP, config, names::Names, nurse, removing_map, source::schemas};
 use model::{
     Chunk, CommitEnd, EffectId, Entry, EntryId, Header, Incarnation, Journaled, Json, Kind, Outcome, Record, Recorded,
@@ -11,7 +11,7 @@ use model::{
 };
 use ports::{Appended, Class, Failure, Fault, OpenFault, Resume, SinkReply, StateStore};
 use schemas::Plan;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use store::{MemoryDisk, MemoryStore};
 
 pub struct Stage {
@@ -19,7 +19,7 @@ pub struct Stage {
     disk: MemoryDisk,
     store: MemoryStore,
     limits: Limits,
-    quarantine: BTreeSet<EntryId>,
+    quarantine: Quarantine,
     plans: Vec<Plan>,
     journal: Vec<Journaled>,
     decisions: Vec<Recorded>,
@@ -43,7 +43,7 @@ impl Stage {
             store: MemoryStore::open(&disk),
             disk,
             limits,
-            quarantine: BTreeSet::new(),
+            quarantine: Quarantine::default(),
             plans: schemas().iter().map(Plan::new).collect(),
             journal: Vec::new(),
             decisions: Vec::new(),
@@ -190,11 +190,23 @@ impl Stage {
                 self.limits.step_units_max = steps.expect("step_units_max=N");
                 Vec::new()
             }
-            // What the runtime tells the next life behind a second panic (J32).
+            // What the runtime tells the next life behind a second panic, in deciding or folding, or a third (J32).
             "quarantine" => {
-                let seq: u64 = rest.split(':').nth(1).and_then(|seq| seq.parse().ok()).expect("1:N");
-                self.quarantine.insert(EntryId::new(1, self.names.base(true) + seq));
+                let (what, id) = rest.split_once(' ').expect("WHAT 1:N");
+                let seq: u64 = id.split(':').nth(1).and_then(|seq| seq.parse().ok()).expect("1:N");
+                let id = EntryId::new(1, self.names.base(true) + seq);
+                match what {
+                    "units" => self.quarantine.inputs.extend([id]),
+                    "entry" => self.quarantine.entries.extend([id]),
+                    "stuck" => self.quarantine.stuck = Some(id),
+                    other => panic!("no such quarantine: {other}"),
+                }
                 Vec::new()
+            }
+            // Another process: it knows what the logs say.
+            "started" => {
+                self.quarantine = Quarantine::default();
+                self.input("crash")
             }
             "open" => self.open(),
             other => panic!("no such input: {other}"),
