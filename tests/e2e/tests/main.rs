@@ -10,6 +10,7 @@ mod keys;
 mod kills;
 mod looping;
 mod opening;
+mod panics;
 mod peers;
 mod points;
 mod power;

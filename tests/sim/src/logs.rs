@@ -94,7 +94,7 @@ fn finished(record: &Record) -> Option<EntryId> {
     match record {
         Record::Decided(decided) => decided.last.then_some(decided.input),
         Record::Skipped { to, .. } => Some(*to),
-        Record::Opened { .. } => None,
+        Record::Opened { .. } | Record::Unfolded { .. } => None,
     }
 }
 

@@ -13,10 +13,7 @@ use crate::{
 use flow::{Act, Config, Flow, FlowInput, FlowOutput, Limits, Panics};
 use model::{Entry, EntryId, Header, Journaled, Kind, Record, Recorded, SourcePosition, Term, Timestamp};
 use ports::{Appended, Class, Failure, Resume, SendRequest, StateStore, StateTxn};
-use std::{
-    collections::{BTreeSet, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 use store::{MemoryDisk, MemoryStore};
 
 pub struct World {
