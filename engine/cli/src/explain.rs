@@ -40,7 +40,7 @@ pub const ANSWERS: [AnswerHelp; 8] = [
     AnswerHelp {
         name: "recreate",
         help: "Of a unit that was deleted at the target: make it again from what the legacy rows say now. When the deletion \
-               was a mistake",
+               was a mistake, or was kept (keep-deleted) and the patient is back; then nothing asks, name the unit",
     },
     AnswerHelp {
         name: "keep-deleted",
@@ -85,6 +85,9 @@ pub fn answer(hold: &str, question: &str, name: &str) -> &'static str {
         ("source", _, "accept") => "accept that changes may be missing: a new slot, and every table is read again",
         ("table", _, "expand") => {
             "every row that was in it counts as deleted; the map's delete_means says what that means"
+        }
+        ("table", question, "read-again") if question.starts_with("truncated") => {
+            "read it again whole; every row that is not in it by then is deleted, and nobody is asked again"
         }
         ("table", _, "read-again") => "read it again whole; rows that are gone are found by their absence",
         ("table", question, "accept") if question.starts_with("its key was") => {

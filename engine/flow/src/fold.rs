@@ -20,6 +20,10 @@ use ports::{Failure, Fault, StateTxn};
 use schemas::{Plan, keys};
 use std::sync::Arc;
 
+/// What is asked of a truncated table. Either answer is the only one: whoever has it read again has heard what is deleted.
+const TRUNCATED: &str = "truncated at the source: expand (every row that was in it is deleted), or read again (every row that \
+                         is not in it by now is deleted)?";
+
 impl Flow {
     /// A row or truncation whose commit is still to come: kept, if there is room.
     pub(crate) fn open_row(&mut self, id: EntryId, entry: Taken) {
@@ -102,7 +106,7 @@ impl Flow {
                 for table in tables {
                     let one = self.tables.state.entry(table.clone()).or_default();
                     (one.truncated, one.incarnation) = (Some(*position), *incarnation);
-                    one.held = Some("truncated at the source: expand to deletes, or read again?".into());
+                    one.held = Some(TRUNCATED.into());
                 }
                 self.tables.save(state);
             }

@@ -263,7 +263,9 @@ impl Flow {
         let rekeyed = one.rekeyed.is_some();
         let renamed = answer == Answer::Accept && rekeyed;
         (one.held, one.truncated, one.unread, one.too_many) = (None, None, false, false);
-        one.accept_next = answer == Answer::Accept && !renamed;
+        // Rows of a truncated table that are still missing are what the question was about.
+        let emptied = answer == Answer::ReadAgain && same && truncated.is_some() && !rekeyed;
+        one.accept_next = emptied || (answer == Answer::Accept && !renamed);
         one.expanded = truncated.filter(|_| answer == Answer::Expand);
         // What is read again is not ready before it is: its `Started` follows (J12).
         one.ready &= answer == Answer::Expand;
@@ -352,8 +354,11 @@ impl Flow {
         let key = ledger::unit_key(unit.id, state);
         let known =
             key.and_then(|key| stored::get::<model::AggregateState>(state, &keys::aggregate(&key.entity, &key.key)));
-        match known.and_then(|known| known.verdict) {
-            Some(model::Verdict::Held(_) | model::Verdict::Parked(_)) => {
+        let held = |known: &model::AggregateState| {
+            matches!(known.verdict, Some(model::Verdict::Held(_) | model::Verdict::Parked(_)))
+        };
+        match known {
+            Some(known) if held(&known) || reconcile::answers_of(&known).contains(&answer) => {
                 Ok((vec![Entry::Reviewed { by, unit, answer, reason }], Then::Answer(token)))
             }
             _ => Err(Fault::new(Failure::Misconfigured, format!("{unit} is neither held nor parked"))

@@ -229,10 +229,7 @@ impl Flow {
     pub fn unit(&self, unit: &Unit, state: &dyn StateTxn) -> Option<UnitView> {
         let key = ledger::unit_key(unit.id, state)?;
         let aggregate: AggregateState = stored::get(state, &keys::aggregate(&key.entity, &key.key))?;
-        let answers = match &aggregate.verdict {
-            Some(Verdict::Held(question) | Verdict::Parked(question)) => reconcile::answers(question),
-            _ => &[],
-        };
+        let answers = reconcile::answers_of(&aggregate);
         Some(UnitView {
             unit: aggregate.unit,
             entity: key.entity.clone(),

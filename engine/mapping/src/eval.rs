@@ -96,8 +96,35 @@ impl<'a> Env<'_, 'a> {
         match value.ty() {
             Type::Null => Ok(value),
             ty if ty == read.ty => Ok(value),
-            ty => Err(Stop::Unmappable(format!("column {} holds {ty} in this row, not {}", read.name, read.ty))),
+            ty => {
+                let what = if let Val::Raw(text) = &value { misfit(text, read.ty) } else { None };
+                let what = what.map_or_else(|| format!("{ty} in this row, not {}", read.ty), str::to_owned);
+                Err(Stop::Unmappable(format!("column {} holds {what}", read.name)))
+            }
         }
+    }
+}
+
+/// In which way a database's text is none of its column's type that R4 could say; never the text itself.
+fn misfit(text: &str, ty: Type) -> Option<&'static str> {
+    let infinite = text.trim_start_matches('-').eq_ignore_ascii_case("infinity");
+    let year = text.split('-').next().unwrap_or_default();
+    match ty {
+        Type::Date | Type::DateTime | Type::Instant if infinite => {
+            Some("an infinity in this row, which is no date of R4")
+        }
+        Type::Date | Type::DateTime | Type::Instant if text.ends_with(" BC") => {
+            Some("a year before the year 1 in this row, which is no date of R4")
+        }
+        Type::Date | Type::DateTime | Type::Instant
+            if year.len() > 4 && year.bytes().all(|digit| digit.is_ascii_digit()) =>
+        {
+            Some("a year after 9999 in this row, which is no date of R4")
+        }
+        Type::Time if text.starts_with("24:") => Some("24:00 in this row, which is no time of R4"),
+        Type::Decimal if infinite => Some("an infinity in this row, which is no number of R4"),
+        Type::Decimal if text == "NaN" => Some("NaN in this row, which is no number of R4"),
+        _ => None,
     }
 }
 

@@ -18,7 +18,7 @@ mod standing;
 
 pub use decide::decide;
 pub use evolve::{evolve, state_hash};
-pub use review::answers;
+pub use review::{answers, answers_of};
 
 use model::{
     AggregateState, Decision, EntityName, FieldAddress, Hash, Json, SystemId, Verdict, Write, elements::Elements,

@@ -8,7 +8,7 @@ use crate::{
     UNEXPECTED_EXISTING, decide::narrative, draft::Draft, standing::Standing,
 };
 use alloc::vec::Vec;
-use model::{Answer, Base, Decision, Means, Presence, Rule, Verdict};
+use model::{AggregateState, Answer, Base, Decision, Means, Presence, Rule, Verdict};
 
 /// The answers that fit a unit's question, or the cause under which it is parked; each of them changes something.
 pub fn answers(question: &str) -> &'static [Answer] {
@@ -19,6 +19,15 @@ pub fn answers(question: &str) -> &'static [Answer] {
         NARRATIVE_ADDITIONAL | FOREIGN_UNREADABLE => &[Answer::Accept, Answer::Release],
         UNEXPECTED_EXISTING => &[Answer::Accept, Answer::Release],
         _ => &[Answer::Release],
+    }
+}
+
+/// The answers that fit a unit as it stands: to its question, or to what a person has answered before and may take back.
+pub fn answers_of(state: &AggregateState) -> &'static [Answer] {
+    match &state.verdict {
+        Some(Verdict::Held(question) | Verdict::Parked(question)) => answers(question),
+        _ if Standing::of(state) == Standing::KeptDeleted => &[Answer::Recreate],
+        _ => &[],
     }
 }
 

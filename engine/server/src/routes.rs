@@ -190,7 +190,8 @@ async fn fitting(api: &Api, body: &HoldAnswer) -> Result<(model::Answer, String)
     Err(Refused { fault: fault("this answer does not fit the question", &cure), usage: true })
 }
 
-/// What is held under this name, and the answers that fit; a parked unit takes answers of its own, too.
+/// What is held under this name, and the answers that fit; a parked unit takes answers of its own, too, and one that a person
+/// keeps deleted may be made again.
 async fn offered(api: &Api, hold: &str) -> Result<(String, Vec<model::Answer>), Refused> {
     let held = api.handle.held().await?;
     if let Some(item) = held.iter().find(|item| *item.name == *hold) {
@@ -198,9 +199,13 @@ async fn offered(api: &Api, hold: &str) -> Result<(String, Vec<model::Answer>), 
     }
     if let Some(unit) = hold.strip_prefix("unit:").and_then(|unit| unit_of(unit).ok())
         && let Some(view) = api.handle.unit(unit.clone()).await?.filter(|view| view.unit == unit)
-        && let Some(model::Verdict::Held(question) | model::Verdict::Parked(question)) = view.verdict
+        && !view.answers.is_empty()
     {
-        return Ok((question.into(), view.answers.to_vec()));
+        let question = match view.verdict {
+            Some(model::Verdict::Held(question) | model::Verdict::Parked(question)) => question.into(),
+            _ => "kept_deleted".into(),
+        };
+        return Ok((question, view.answers.to_vec()));
     }
     // Any table that is captured may be read again.
     let captured = api.handle.status().await?.source.tables.into_iter();

@@ -133,8 +133,19 @@ fn what_does_not_fit_parks_and_names_element_and_reason_without_the_value() {
     assert_eq!(park(7, Cell::Null), "unmappable: Observation.status: R4 requires it, and it has no value");
     assert_eq!(
         park(5, Cell::Raw("NaN")),
-        "unmappable: Observation.valueQuantity.value: column value holds raw in this row, not decimal"
+        "unmappable: Observation.valueQuantity.value: column value holds NaN in this row, which is no number of R4"
     );
+    for (text, what) in [
+        ("infinity", "an infinity"),
+        ("-infinity", "an infinity"),
+        ("0044-03-15 12:00:00+00 BC", "a year before the year 1"),
+        ("10000-01-01 00:00:00+00", "a year after 9999"),
+    ] {
+        let told = park(8, Cell::Raw(text));
+        let wanted = format!("column taken_at holds {what} in this row, which is no date of R4");
+        assert!(told.ends_with(&wanted) && !told.contains("0044") && !told.contains("10000"), "{told}");
+    }
+    assert!(park(8, Cell::Raw("canary")).ends_with("column taken_at holds raw in this row, not instant"));
     assert_eq!(
         park(9, Cell::Unchanged),
         "unmappable: column note is unknown: the log left it out and the shadow does not hold it"
