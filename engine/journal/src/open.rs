@@ -114,6 +114,8 @@ impl<C: Codec> Recovered<C> {
         let Recovered { disk, dir, found, report, .. } = self;
         disk.create_dir(&dir).map_err(LogError::io("cannot make", dir.display().to_string()))?;
         if let Some(active) = &found.active {
+            // A process that died between the segment's name and its directory's flush left a name that only the kernel has.
+            disk.sync_dir(&dir).map_err(LogError::flush(dir.display().to_string()))?;
             settle(active, &found)?;
         }
         let index = Index::new(disk.clone(), dir.clone(), C::fingerprint());

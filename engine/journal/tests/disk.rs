@@ -195,6 +195,21 @@ fn a_directory_that_cannot_be_made_durable_poisons_at_the_change_of_segments() {
 }
 
 #[test]
+fn opening_flushes_the_names_that_a_killed_process_may_have_left_unflushed() {
+    let disk = MemDisk::default();
+    let (mut log, _) = open::<BlobCodec>(&disk, config(SEGMENT_BYTES, 0)).unwrap();
+    append(&mut log, 1, Class::Capture).unwrap();
+    drop(log);
+    // What is appended to a segment whose name is not durable is gone with it when the power is.
+    let flushed = disk.calls(Call::SyncDir);
+    let (log, _) = open::<BlobCodec>(&disk, config(SEGMENT_BYTES, 0)).unwrap();
+    assert!(disk.calls(Call::SyncDir) > flushed);
+    drop(log);
+    disk.fail(Some((Call::SyncDir, ErrorKind::Other)));
+    assert!(open::<BlobCodec>(&disk, config(SEGMENT_BYTES, 0)).is_err());
+}
+
+#[test]
 fn an_append_is_one_write_and_one_flush_and_one_word_to_the_readers() {
     let disk = MemDisk::default();
     let (mut log, _) = open::<BlobCodec>(&disk, config(1 << 20, 0)).unwrap();
