@@ -16,9 +16,9 @@ use ports::StateTxn;
 use reconcile::RuleSet;
 use schemas::{keys, r4::ElementTable};
 
-/// Timers that fire in one step; a number of the behaviour, for it decides how records are cut.
 /// Which derivation of the target this is: no act of v0 begins another one (J33, J46).
 pub(crate) const GENERATION: u64 = 0;
+/// Timers that fire in one step; a number of the behaviour, for it decides how records are cut.
 const TIMERS_AT_ONCE: usize = 1_000;
 
 impl Flow {

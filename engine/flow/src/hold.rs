@@ -260,11 +260,13 @@ impl Flow {
             return;
         };
         let (truncated, incarnation) = (one.truncated, one.incarnation);
+        // Another question may have taken the place of the one about the truncation: then that one was not answered.
+        let asked_of_truncation = truncated.is_some() && !one.unread && !one.too_many;
         let rekeyed = one.rekeyed.is_some();
         let renamed = answer == Answer::Accept && rekeyed;
         (one.held, one.truncated, one.unread, one.too_many) = (None, None, false, false);
         // Rows of a truncated table that are still missing are what the question was about.
-        let emptied = answer == Answer::ReadAgain && same && truncated.is_some() && !rekeyed;
+        let emptied = answer == Answer::ReadAgain && same && asked_of_truncation && !rekeyed;
         one.accept_next = emptied || (answer == Answer::Accept && !renamed);
         one.expanded = truncated.filter(|_| answer == Answer::Expand);
         // What is read again is not ready before it is: its `Started` follows (J12).

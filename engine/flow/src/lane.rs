@@ -148,7 +148,9 @@ impl Deliver {
     pub(crate) fn next_wakeup(&self) -> Option<Timestamp> {
         let backoff = self.backoff.first().map(|(due, _)| *due);
         let pause = self.paused_until.filter(|_| !self.ready.is_empty() && self.in_flight == 0);
-        [backoff, pause, self.types.next_wakeup()].into_iter().flatten().min()
+        // No type is tried while the sink pauses.
+        let tried = self.types.next_wakeup().map(|at| self.paused_until.map_or(at, |until| at.max(until)));
+        [backoff, pause, tried].into_iter().flatten().min()
     }
 
     /// Decision numbers of the unit's effects without an outcome, and what they wait for.
