@@ -17,6 +17,7 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 const FOLDER: &str = "state.sled";
@@ -183,11 +184,23 @@ fn config(path: &Path) -> sled::Config {
     sled::Config::new().path(path).cache_capacity(CACHE_BYTES).mode(Mode::LowSpace).flush_every_ms(None)
 }
 
+/// sled lets go of its lock a moment after the last handle is dropped, when its own threads have ended; only one that stays
+/// is somebody else's.
+const LOCK_LINGERS: Duration = Duration::from_secs(3);
+
 fn open(path: &Path) -> Result<Db, Fault> {
-    config(path).open().map_err(|error| {
+    let began = Instant::now();
+    loop {
+        let error = match config(path).open() {
+            Ok(database) => return Ok(database),
+            Err(error) => error,
+        };
         let held = matches!(&error, sled::Error::Io(io) if is_lock(io));
-        opening(path, held, met(&error), &error)
-    })
+        if !held || began.elapsed() > LOCK_LINGERS {
+            return Err(opening(path, held, met(&error), &error));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// sled tells a folder that another process holds by its text only.
