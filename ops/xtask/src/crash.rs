@@ -6,7 +6,7 @@ use crate::steps::{Fault, Steps};
 /// Options of `cargo x crash`.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  cargo x crash                            every call of every shape; about an hour on two cores\n  cargo x crash --points 80 --from 20300   as the tests do on one day\n  cargo x crash --at spec-first:137        one point, as a failure names it\n  cargo x test crash                       the short version, as in CI"
+    after_help = "Examples:\n  cargo x crash                            every call of every shape; about an hour on two cores\n  cargo x crash --points 40 --from 20300   as the tests do on one day\n  cargo x crash --at spec-first:137        one point, as a failure names it\n  cargo x test crash                       the short version, as in CI"
 )]
 pub struct Crash {
     /// So many points, spread over all; all of them when left out.

@@ -3,6 +3,9 @@
 use lockstep_crash::{Options, cannot, run};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// About two seconds each: 80 were a fifth of the whole run on two cores.
+const POINTS: usize = 40;
+
 /// `LOCKSTEP_CRASH_FROM`, or the day.
 fn from() -> usize {
     let told = std::env::var("LOCKSTEP_CRASH_FROM").ok().and_then(|text| text.parse().ok());
@@ -18,9 +21,9 @@ fn a_kill_before_any_io_call_changes_nothing() {
         return;
     }
     let from = from();
-    let points = if e2e::long() { None } else { Some(80) };
-    println!("cargo x crash --points 80 --from {from}");
+    let points = if e2e::long() { None } else { Some(POINTS) };
+    println!("cargo x crash --points {POINTS} --from {from}");
     let report = run(&Options { points, from, at: None });
     println!("{}", report.json());
-    assert!(report.failed.is_empty() && report.points() >= 80, "{}", report.json());
+    assert!(report.failed.is_empty() && report.points() >= POINTS as u64, "{}", report.json());
 }
